@@ -1,0 +1,55 @@
+# The front door. Each target is a thin call; everything it needs is in this repository's files.
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+BIN := .venv/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check
+
+.PHONY: demo up test check bench deep css vendor lock clean
+
+demo: .venv/.ready  ## the main job on real text; FILE=my.csv for yours, ARGS=--once to stop at the end
+	$(BIN)/modelyard demo $(if $(FILE),--file "$(FILE)") $(ARGS)
+
+up: .venv/.ready  ## the whole product on this machine
+	$(BIN)/modelyard up $(ARGS)
+
+test: .venv/.ready-dev node_modules/.ready check  ## static checks and all tests, on real parts
+	$(BIN)/python -m pytest $(ARGS)
+
+check: .venv/.ready-dev
+	$(BIN)/python -m ruff format --check .
+	$(BIN)/python -m ruff check .
+	$(BIN)/python -m mypy
+	$(BIN)/lint-imports
+	$(BIN)/python manage.py makemigrations --check --dry-run
+
+bench: .venv/.ready-dev  ## ratios of interleaved runs, see docs/benchmarks.md
+	$(BIN)/python -m pytest tests/bench -q -s --override-ini=testpaths=tests/bench
+
+css: node_modules/.ready  ## compile static/css/app.css (committed)
+	npm run css
+
+vendor: node_modules/.ready  ## bundle third-party modules into static/vendor (committed)
+	npm run vendor
+
+lock: .venv/.ready-dev  ## pin every dependency anew
+	$(BIN)/python .ci/lock.py
+
+clean:
+	rm -rf .venv node_modules var
+
+.venv/.made:
+	$(PYTHON) -m venv .venv
+	touch $@
+
+.venv/.ready: .venv/.made requirements.lock pyproject.toml
+	$(PIP) install --quiet torch==2.13.0
+	$(PIP) install --quiet --no-deps --require-hashes -r requirements.lock
+	$(PIP) install --quiet --no-deps -e .
+	touch $@
+
+.venv/.ready-dev: .venv/.ready requirements-dev.lock
+	$(PIP) install --quiet --no-deps --require-hashes -r requirements-dev.lock
+	touch $@
+
+node_modules/.ready: package.json package-lock.json
+	npm ci --no-audit --no-fund --ignore-scripts
+	touch $@

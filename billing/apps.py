@@ -1,0 +1,10 @@
+"""App configuration."""
+
+from django.apps import AppConfig
+
+
+class BillingConfig(AppConfig):
+    """Plans, entitlements, ledger."""
+
+    name = "billing"
+    label = "billing"

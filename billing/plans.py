@@ -1,0 +1,110 @@
+"""The plans, as data: what each allows, and what it costs.
+
+A *meter* counts what flows in a billing period (the ledger's entries); a *limit* without a
+meter counts what stands at a moment (rows, bytes, seats). `None` is no limit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+
+from django.utils.functional import Promise
+from django.utils.translation import gettext_lazy as _
+
+PREDICTIONS = "predictions"
+TRAIN_MS = "train_ms"
+METERS = (PREDICTIONS, TRAIN_MS)
+"""Counted by the ledger: answered texts, milliseconds of training."""
+
+EXAMPLES = "examples"
+STORAGE_BYTES = "storage_bytes"
+DEPLOYMENTS = "deployments"
+SEATS = "seats"
+STOCKS = (DEPLOYMENTS, EXAMPLES, STORAGE_BYTES, SEATS)
+"""Counted by their owners at the moment of the question."""
+
+LIMITS = (*METERS, *STOCKS)
+TITLES: Mapping[str, Promise] = MappingProxyType(
+    {
+        PREDICTIONS: _("Predictions"),
+        TRAIN_MS: _("Training time"),
+        EXAMPLES: _("Examples"),
+        STORAGE_BYTES: _("Storage"),
+        DEPLOYMENTS: _("Deployments"),
+        SEATS: _("Seats"),
+    }
+)
+
+MINUTE_MS = 60_000
+HOUR_MS = 60 * MINUTE_MS
+GIB = 1 << 30
+
+
+@dataclass(frozen=True)
+class Plan:
+    """One plan.
+
+    Attributes:
+        name: Stable name in rows and on the wire.
+        title: What people read.
+        limits: Limit name -> amount; None is no limit.
+        price_cents: A month's price in euro cents.
+        rate: Requests a second at the door of predictions, in the long run.
+        burst: Requests that may come at once.
+    """
+
+    name: str
+    title: str
+    limits: Mapping[str, int | None]
+    price_cents: int
+    rate: float
+    burst: int
+
+
+FREE = Plan(
+    name="free",
+    title="Free",
+    limits=MappingProxyType(
+        {
+            PREDICTIONS: 1_000,
+            TRAIN_MS: 30 * MINUTE_MS,
+            EXAMPLES: 20_000,
+            STORAGE_BYTES: GIB,
+            DEPLOYMENTS: 1,
+            SEATS: 2,
+        }
+    ),
+    price_cents=0,
+    rate=20.0,
+    burst=50,
+)
+TEAM = Plan(
+    name="team",
+    title="Team",
+    limits=MappingProxyType(
+        {
+            PREDICTIONS: 100_000,
+            TRAIN_MS: 10 * HOUR_MS,
+            EXAMPLES: 1_000_000,
+            STORAGE_BYTES: 100 * GIB,
+            DEPLOYMENTS: 10,
+            SEATS: 10,
+        }
+    ),
+    price_cents=4_900,
+    rate=100.0,
+    burst=200,
+)
+SELF_HOSTED = Plan(
+    name="self-hosted",
+    title="Self-hosted",
+    limits=MappingProxyType(dict.fromkeys(LIMITS)),
+    price_cents=0,
+    rate=0.0,
+    burst=0,
+)
+PLANS: Mapping[str, Plan] = MappingProxyType(
+    {plan.name: plan for plan in (FREE, TEAM, SELF_HOSTED)}
+)

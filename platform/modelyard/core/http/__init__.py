@@ -1,0 +1,1 @@
+"""HTTP conventions: problem documents, pagination, idempotency, schema."""

@@ -1,0 +1,16 @@
+"""Identifiers: UUID version 7 (RFC 9562), ordered by time, so indexes stay compact."""
+
+from __future__ import annotations
+
+import secrets
+import time
+import uuid
+
+
+def new() -> uuid.UUID:
+    """Return a fresh UUIDv7: 48 bits of milliseconds, then 74 random bits."""
+    milliseconds = time.time_ns() // 1_000_000
+    value = (milliseconds & ((1 << 48) - 1)) << 80 | secrets.randbits(80)
+    value = value & ~(0xF << 76) | (0x7 << 76)
+    value = value & ~(0x3 << 62) | (0x2 << 62)
+    return uuid.UUID(int=value)

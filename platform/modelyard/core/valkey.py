@@ -1,0 +1,26 @@
+"""Connections to Valkey, one pool a process and URL, made on first use after a fork."""
+
+from __future__ import annotations
+
+import os
+from functools import lru_cache
+
+import redis
+from django.conf import settings
+
+
+@lru_cache(maxsize=8)
+def _client(url: str, _pid: int) -> redis.Redis:
+    return redis.Redis.from_url(
+        url, decode_responses=True, socket_timeout=5, socket_connect_timeout=3, max_connections=128
+    )
+
+
+def cache() -> redis.Redis:
+    """Return the client of the cache database (every key there has a lifetime)."""
+    return _client(settings.CACHE_URL, os.getpid())
+
+
+def serving() -> redis.Redis:
+    """Return the client of the database that holds the serving streams."""
+    return _client(settings.SERVING_URL, os.getpid())

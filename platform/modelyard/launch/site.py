@@ -1,0 +1,157 @@
+"""A running site: the schema brought up to date, then web, console, workers and scheduler."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Self, TextIO
+
+from modelyard.embedded.errors import StackError
+from modelyard.embedded.guard import Guard
+from modelyard.embedded.supervisor import ProcessSpec, Supervisor, http_answers
+
+_CELERY = ("-m", "celery", "-A", "modelyard", "worker", "--loglevel", "INFO", "--without-gossip", "--without-mingle")
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a site runs.
+
+    Attributes:
+        state: Folder for mail, caches and marks of readiness.
+        port: Port of the web process on loopback.
+        ops_port: Port of the operators' console.
+        env: The variables of its settings, the three database logins among them.
+    """
+
+    state: Path
+    port: int
+    ops_port: int
+    env: Mapping[str, str]
+
+    @property
+    def url(self) -> str:
+        """The site's address: by name, since passkeys and cookies need one."""
+        return f"http://localhost:{self.port}"
+
+    @property
+    def ops_url(self) -> str:
+        """The console's address."""
+        return f"http://localhost:{self.ops_port}"
+
+
+def _touched(mark: Path) -> Callable[[], bool]:
+    mark.parent.mkdir(parents=True, exist_ok=True)
+    mark.unlink(missing_ok=True)
+    return mark.exists
+
+
+def _web(place: Place, name: str, app: str, port: int, env: Mapping[str, str]) -> ProcessSpec:
+    arguments = ("-m", "uvicorn", app, "--host", "127.0.0.1", "--port", str(port))
+    return ProcessSpec(
+        name=name,
+        argv=(sys.executable, *arguments, "--no-access-log", "--log-level", "warning"),
+        env={**env},
+        ready=http_answers(f"http://127.0.0.1:{port}/livez"),
+        stop_order=20,
+        stop_timeout=10,
+    )
+
+
+def _worker(place: Place, name: str, queues: str, *more: str, **env: str) -> ProcessSpec:
+    mark = place.state / "run" / f"{name}.ready"
+    return ProcessSpec(
+        name=name,
+        argv=(sys.executable, *_CELERY, "-n", f"{name}@%h", "-Q", queues, *more),
+        env={**env, "MODELYARD_READY_FILE": str(mark)},
+        ready=_touched(mark),
+        stop_order=10,
+        stop_timeout=25,
+    )
+
+
+def processes(place: Place) -> list[ProcessSpec]:
+    """Return the platform's processes; only console and scheduler get the ops login."""
+    ops_login = place.env["OPS_DATABASE_URL"]
+    return [
+        _web(place, "web", "modelyard.asgi:application", place.port, {}),
+        _web(
+            place,
+            "ops",
+            "modelyard.ops.asgi:application",
+            place.ops_port,
+            {"DATABASE_URL": ops_login, "DJANGO_SETTINGS_MODULE": "modelyard.settings.ops"},
+        ),
+        _worker(place, "worker-cpu", "default,imports,billing", "-P", "prefork", "-c", "2"),
+        _worker(place, "worker-train", "training", "-P", "threads", "-c", "1"),
+        _worker(place, "worker-serve", "serving.0", "-P", "threads", "-c", "4", MODELYARD_SHARD="0"),
+        _worker(place, "beat", "system", "-B", "-P", "threads", "-c", "2", DATABASE_URL=ops_login),
+    ]
+
+
+def environment(place: Place) -> dict[str, str]:
+    """Return the variables of every process of the site."""
+    return {
+        "DJANGO_SETTINGS_MODULE": "modelyard.settings.dev",
+        **place.env,
+        "MODELYARD_STATE": str(place.state),
+        "SITE_URL": place.url,
+        "OPS_URL": place.ops_url,
+    }
+
+
+def manage(place: Place, *arguments: str) -> str:
+    """Run one command of `manage.py` as the schema's owner and return what it printed.
+
+    Raises:
+        StackError: `command_failed`, with its last lines.
+    """
+    env = {**os.environ, **environment(place), "DATABASE_URL": place.env["OWNER_DATABASE_URL"]}
+    done = subprocess.run(
+        [sys.executable, "-m", "modelyard", *arguments],
+        env=env,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode != 0:
+        tail = "\n".join((done.stdout + done.stderr).splitlines()[-12:])
+        raise StackError("command_failed", f"`{' '.join(arguments)}` failed:\n{tail}")
+    return done.stdout
+
+
+class Site:
+    """The site, ready inside a `with` block.
+
+    Args:
+        place: Where.
+        guard: The stack's watchdog, so that nothing outlives this process.
+        output: Gets every line of every process, prefixed.
+    """
+
+    def __init__(self, place: Place, *, guard: Guard | None, output: TextIO) -> None:
+        """Prepare; nothing starts yet."""
+        self.place = place
+        self.supervisor = Supervisor(
+            processes(place), env=environment(place), guard=guard, output=output
+        )
+
+    def __enter__(self) -> Self:
+        """Migrate, then start everything; returns when each process is ready."""
+        manage(self.place, "migrate", "--no-input", "--verbosity", "0")
+        self.supervisor.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Stop in order."""
+        self.supervisor.stop()

@@ -1,0 +1,1 @@
+"""The operators' console, served by a process of its own on the ops database login."""

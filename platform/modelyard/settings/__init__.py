@@ -1,0 +1,1 @@
+"""Settings, driven by the environment: base, dev, test, prod."""

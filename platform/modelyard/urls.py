@@ -1,0 +1,54 @@
+"""The composition root of all addresses.
+
+Pages live under `/t/<slug>/` (a member's session), the API under `/api/v1/` (a key); the same
+API is mounted a second time under `/t/<slug>/api/v1/` for our own pages.
+"""
+
+from __future__ import annotations
+
+from django.urls import URLPattern, URLResolver, include, path
+from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerView
+
+from billing import urls as billing
+from modelyard.web import urls as web
+from tenants import urls as tenants
+from training.datasets import urls as datasets
+from training.jobs import urls as jobs
+from training.registry import urls as registry
+from training.serving import urls as serving
+
+Patterns = list[URLPattern | URLResolver]
+
+_api: Patterns = [
+    *tenants.api,
+    *datasets.api,
+    *jobs.api,
+    *registry.api,
+    *serving.api,
+    *billing.api,
+]
+_pages: Patterns = [
+    path("", include((web.pages, "web"))),
+    path("", include((tenants.pages, "keys"))),
+    path("", include((datasets.pages, "datasets"))),
+    path("", include((jobs.pages, "runs"))),
+    path("", include((registry.pages, "models"))),
+    path("", include((serving.pages, "deployments"))),
+    path("", include((billing.pages, "usage"))),
+    path("api/v1/", include((_api, "tenant-api"))),
+]
+
+urlpatterns: Patterns = [
+    *web.public,
+    path("accounts/", include("allauth.urls")),
+    path("i18n/", include("django.conf.urls.i18n")),
+    path("t/<slug:slug>/", include(_pages)),
+    path("api/v1/", include((_api, "api"))),
+    path("api/openapi.json", SpectacularAPIView.as_view(), name="openapi"),
+    path("api/docs", SpectacularSwaggerView.as_view(url_name="openapi"), name="api-docs"),
+]
+
+handler400 = "modelyard.core.http.problem.bad_request"
+handler403 = "modelyard.core.http.problem.forbidden"
+handler404 = "modelyard.core.http.problem.not_found"
+handler500 = "modelyard.core.http.problem.server_error"

@@ -1,0 +1,38 @@
+/* Copies the third-party browser files that pages load from node_modules into this folder, with
+   their licences, and writes the icon subset and SHA256SUMS. Run with `npm run vendor`. */
+import { createHash } from "node:crypto";
+import { readFileSync, writeFileSync } from "node:fs";
+import { fileURLToPath } from "node:url";
+
+const here = (name) => fileURLToPath(new URL(name, import.meta.url));
+const root = (name) => fileURLToPath(new URL(`../../${name}`, import.meta.url));
+
+const files = {
+  "htmx.min.js": "htmx.org/dist/htmx.min.js",
+  "htmx.LICENSE.txt": "htmx.org/LICENSE",
+  "uplot.iife.min.js": "uplot/dist/uPlot.iife.min.js",
+  "uplot.LICENSE.txt": "uplot/LICENSE",
+  "daisyui.LICENSE.txt": "daisyui/LICENSE",
+  "lucide.LICENSE.txt": "lucide-static/LICENSE",
+};
+
+const icons = `activity arrow-left arrow-right box check chevron-down chevron-right chevrons-up-down
+  circle-alert circle-check circle-dashed circle-question-mark circle-x clock cloud-upload copy
+  credit-card database download external-link file-text funnel git-branch house info key-round
+  languages lock log-out mail menu play plus refresh-cw rocket rotate-ccw search settings
+  shield-check snowflake square sun-moon tags terminal trash-2 triangle-alert type users x`
+  .split(/\s+/);
+
+const sums = Object.entries(files).map(([name, source]) => {
+  // Source maps are not shipped, so a browser must not be told to look for them.
+  const text = readFileSync(root(`node_modules/${source}`), "utf8")
+    .replace(/\n\/\/# sourceMappingURL=\S+\s*$/, "\n");
+  writeFileSync(here(name), text);
+  return `${createHash("sha256").update(text).digest("hex")}  ${name}`;
+});
+writeFileSync(here("SHA256SUMS"), `${sums.join("\n")}\n`);
+
+const inner = (name) => readFileSync(root(`node_modules/lucide-static/icons/${name}.svg`), "utf8")
+  .match(/<svg[^>]*>([\s\S]*)<\/svg>/)[1].replace(/\s*\n\s*/g, "").replaceAll(" />", "/>");
+const subset = Object.fromEntries(icons.map((name) => [name, inner(name)]));
+writeFileSync(root("platform/modelyard/web/icons.json"), `${JSON.stringify(subset, null, 1)}\n`);

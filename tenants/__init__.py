@@ -1,0 +1,1 @@
+"""Who: people, tenants (shown as "workspaces"), memberships, API keys, the audit trail."""

@@ -1,0 +1,1 @@
+"""The three walls between tenants: scoped manager, row-level security, composite keys."""

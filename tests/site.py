@@ -1,0 +1,91 @@
+"""The running platform for system and browser tests: same launcher as `modelyard up`.
+
+It stands on the session's stack, on a database, cache numbers and mail folder of its own, with
+short leases, so that a lost worker is noticed within seconds.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from modelyard.embedded.stack import Stack
+from modelyard.launch.client import Account, Api
+from modelyard.launch.site import Place, Site
+
+from tests import stack as session
+
+SHORT = {
+    "RUN_LEASE_SECONDS": "3",
+    "RUN_HEARTBEAT_SECONDS": "0.3",
+    "RUN_REAP_SECONDS": "0.5",
+    "RUN_SWEEP_AFTER_SECONDS": "3",
+    "USAGE_FLUSH_SECONDS": "0.4",
+    "BILLING": "sandbox",
+    "LOG_FORMAT": "console",
+}
+
+
+@dataclass
+class RunningSite:
+    """What a test needs of the running platform."""
+
+    place: Place
+    site: Site
+    log: Path
+
+    @property
+    def url(self) -> str:
+        """The site's address."""
+        return self.place.url
+
+    def pid(self, name: str) -> int:
+        """Return the process id of one of its processes."""
+        return self.site.supervisor.pids()[name]
+
+
+def stack() -> Stack:
+    """Return the session's stack (this process's own, or joined through its folder)."""
+    if session._stack is not None:
+        return session._stack
+    joined = Stack(state=session.STATE, external={}, reuse=True)
+    joined.start()
+    return joined
+
+
+@contextmanager
+def running(name: str = "site", **more: str) -> Iterator[RunningSite]:
+    """Run a whole site on database `modelyard_<name>`."""
+    base = stack()
+    worker = os.environ.get("PYTEST_XDIST_WORKER", "")
+    database = base.create_database(f"modelyard_{name}{worker}")
+    state = session.STATE / f"{name}{worker}"
+    state.mkdir(parents=True, exist_ok=True)
+    broker = base.env["BROKER_URL"].rsplit("/", 1)[0]
+    number = 2 if name == "site" else 4
+    env = {
+        **base.env,
+        **database,
+        "BROKER_URL": f"{broker}/{number}",
+        "CACHE_URL": f"{broker}/{number + 1}",
+        "MAIL_DIR": str(state / "mail"),
+        **SHORT,
+        **more,
+    }
+    env.pop("SERVING_URL", None)
+    place = Place(state, base.ports.port(f"{name}-web"), base.ports.port(f"{name}-ops"), env)
+    log = state / "site.log"
+    with log.open("w") as output:
+        with Site(place, guard=base.guard, output=output) as site:
+            yield RunningSite(place, site, log)
+
+
+def sign_up(site: RunningSite, email: str) -> Account:
+    """Sign up as a new customer through the form of the page."""
+    return Account.sign_up(site.url, email=email, mail=site.place.state / "mail")
+
+
+__all__ = ["Account", "Api", "RunningSite", "running", "sign_up"]

@@ -1,0 +1,1 @@
+"""From examples to answers: datasets, runs, models, deployments, and the pure engine."""

@@ -1,0 +1,1 @@
+"""Uploads, imports with row-level errors, and immutable, content-hashed dataset versions."""

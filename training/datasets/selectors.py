@@ -1,0 +1,234 @@
+"""Reads of datasets, uploads, examples and versions, within the tenant in scope."""
+
+from __future__ import annotations
+
+import uuid
+
+from django.db.models import Count, OuterRef, QuerySet, Subquery, Sum
+from django.db.models.functions import Coalesce
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
+
+from modelyard.core import clock
+from modelyard.core.errors import Conflict, NotFound
+from tenants.scoping.context import tenant_scope
+from training.datasets.models import Dataset, DatasetVersion, Example, Upload
+from training.datasets.types import Finding, Progress, VersionFacts
+
+FEW_ROWS_A_LABEL = 20
+
+
+def _counted(model: type[Example | DatasetVersion]) -> Coalesce:
+    rows = (
+        model.objects.filter(dataset=OuterRef("pk"))
+        .order_by()
+        .values("dataset")
+        .annotate(n=Count("id"))
+        .values("n")
+    )
+    return Coalesce(Subquery(rows), 0)
+
+
+def dataset_list() -> QuerySet[Dataset]:
+    """Return the datasets with `example_count` and `version_count`, newest first."""
+    return Dataset.objects.annotate(
+        example_count=_counted(Example), version_count=_counted(DatasetVersion)
+    ).order_by("-id")
+
+
+def dataset_get(dataset_id: uuid.UUID) -> Dataset:
+    """Return one dataset, counted as in `dataset_list`.
+
+    Raises:
+        NotFound: There is none here.
+    """
+    dataset: Dataset | None = dataset_list().filter(pk=dataset_id).first()
+    if dataset is None:
+        raise NotFound(_("There is no such dataset here. Check the address."))
+    return dataset
+
+
+def example_list(dataset_id: uuid.UUID) -> QuerySet[Example]:
+    """Return a dataset's examples, newest first (for pages by id)."""
+    return Example.objects.filter(dataset=dataset_id).order_by("-id")
+
+
+def example_first(dataset_id: uuid.UUID, count: int = 20) -> list[Example]:
+    """Return the first examples in the order of the files."""
+    rows = Example.objects.filter(dataset=dataset_id).order_by("dataset", "upload", "line")
+    return list(rows[:count])
+
+
+def label_counts(dataset_id: uuid.UUID) -> dict[str, int]:
+    """Return how many examples each label has, most frequent first; unlabelled are left out."""
+    rows = (
+        Example.objects.filter(dataset=dataset_id, label__isnull=False)
+        .values_list("label")
+        .annotate(n=Count("id"))
+        .order_by("-n", "label")
+    )
+    return {str(label): int(n) for label, n in rows}
+
+
+def distinct_texts(dataset_id: uuid.UUID) -> dict[str, int]:
+    """Return how many different texts each label has."""
+    rows = (
+        Example.objects.filter(dataset=dataset_id, label__isnull=False)
+        .values_list("label")
+        .annotate(n=Count("group_hash", distinct=True))
+        .order_by("label")
+    )
+    return {str(label): int(n) for label, n in rows}
+
+
+def conflicting_texts(dataset_id: uuid.UUID) -> int:
+    """Return how many texts carry more than one label."""
+    return (
+        Example.objects.filter(dataset=dataset_id, label__isnull=False)
+        .order_by()
+        .values("group_hash")
+        .annotate(n=Count("id"))
+        .filter(n__gt=1)
+        .count()
+    )
+
+
+def finding_list(dataset_id: uuid.UUID) -> list[Finding]:
+    """Return what the owner should know before training: conflicts, missing and rare labels."""
+    found: list[Finding] = []
+    if conflicts := conflicting_texts(dataset_id):
+        sentence = ngettext(
+            "%(n)d text has more than one label. Decide which is right: a model can't learn both.",
+            "%(n)d texts have more than one label. Decide which is right: a model can't learn both.",
+            conflicts,
+        )
+        found.append(Finding("conflicting_labels", conflicts, sentence % {"n": conflicts}))
+    unlabelled = Example.objects.filter(dataset=dataset_id, label__isnull=True).count()
+    if unlabelled:
+        sentence = ngettext(
+            "%(n)d example has no label; it stays in the dataset and out of versions.",
+            "%(n)d examples have no label; they stay in the dataset and out of versions.",
+            unlabelled,
+        )
+        found.append(Finding("unlabelled", unlabelled, sentence % {"n": unlabelled}))
+    rare = [name for name, n in label_counts(dataset_id).items() if n < FEW_ROWS_A_LABEL]
+    if rare:
+        sentence = _("Few examples (under %(few)d) of: %(labels)s. Add more for a label you need.")
+        words = {"few": FEW_ROWS_A_LABEL, "labels": ", ".join(rare[:10])}
+        found.append(Finding("rare_labels", len(rare), sentence % words))
+    return found
+
+
+def upload_list(dataset_id: uuid.UUID) -> QuerySet[Upload]:
+    """Return a dataset's uploads, newest first."""
+    return Upload.objects.filter(dataset=dataset_id).order_by("-id")
+
+
+def upload_get(upload_id: uuid.UUID) -> Upload:
+    """Return one upload with its dataset.
+
+    Raises:
+        NotFound: There is none here.
+    """
+    upload: Upload | None = Upload.objects.select_related("dataset").filter(pk=upload_id).first()
+    if upload is None:
+        raise NotFound(_("There is no such upload here. Check the address."))
+    return upload
+
+
+def upload_progress(upload: Upload) -> Progress:
+    """Return how far an import is; the estimate is bytes to go at the speed so far."""
+    total = max(1, upload.bytes)
+    if upload.started_at is None:
+        return Progress(0, total, 0, 0, None)
+    seconds = ((upload.finished_at or clock.now()) - upload.started_at).total_seconds()
+    done = min(upload.bytes_done, total)
+    eta: int | None = None
+    if upload.finished_at is not None:
+        eta = 0
+    elif done and seconds >= 1:
+        eta = max(1, round((total - done) * seconds / done))
+    speed = round(upload.rows_read / seconds) if seconds > 0 else 0
+    return Progress(done, total, done * 100 // total, speed, eta)
+
+
+def rejects_key(upload_id: uuid.UUID) -> str:
+    """Return the S3 key of an upload's rejects file.
+
+    Raises:
+        NotFound: The upload rejected no row, or isn't done.
+    """
+    upload = upload_get(upload_id)
+    if not upload.rejects_key:
+        raise NotFound(_("This upload has no rejected rows to download."), code="no_rejects")
+    return upload.rejects_key
+
+
+def version_list(dataset_id: uuid.UUID) -> QuerySet[DatasetVersion]:
+    """Return a dataset's versions, newest first."""
+    return DatasetVersion.objects.filter(dataset=dataset_id).order_by("-id")
+
+
+def version_frozen_list() -> QuerySet[DatasetVersion]:
+    """Return every frozen version of the tenant with its dataset, newest first."""
+    return DatasetVersion.objects.select_related("dataset").filter(status="frozen").order_by("-id")
+
+
+def version_row(version_id: uuid.UUID) -> DatasetVersion:
+    """Return one version with its dataset, whatever its status.
+
+    Raises:
+        NotFound: There is none here.
+    """
+    version: DatasetVersion | None = (
+        DatasetVersion.objects.select_related("dataset").filter(pk=version_id).first()
+    )
+    if version is None:
+        raise NotFound(_("There is no such dataset version here. Check the id."))
+    return version
+
+
+def version_get(version_id: uuid.UUID) -> VersionFacts:
+    """Return the facts of a frozen version.
+
+    Raises:
+        NotFound: There is none here.
+        Conflict: `version_not_frozen`.
+    """
+    version = version_row(version_id)
+    if version.status != DatasetVersion.Status.FROZEN:
+        raise Conflict(
+            _("This dataset version is %(state)s. Wait until it is frozen, or freeze a new one.")
+            % {"state": version.get_status_display()},
+            code="version_not_frozen",
+            state=version.status,
+        )
+    return VersionFacts(
+        id=version.pk,
+        dataset_id=version.dataset.pk,
+        dataset_name=version.dataset.name,
+        number=version.number,
+        rows=version.rows,
+        label_counts=dict(version.label_counts),
+        split_counts=dict(version.split_counts),
+        content_hash=version.content_hash,
+        rows_key=version.rows_key,
+    )
+
+
+def version_rows_download(version_id: uuid.UUID) -> str:
+    """Return the S3 key of a frozen version's rows (Parquet: id, text, label, split, line)."""
+    return version_get(version_id).rows_key
+
+
+def example_count(tenant_id: uuid.UUID) -> int:
+    """Count the tenant's examples (billing's stock `examples`)."""
+    with tenant_scope(tenant_id):
+        return Example.objects.count()
+
+
+def stored_bytes(tenant_id: uuid.UUID) -> int:
+    """Count the bytes of the tenant's uploaded files (billing's stock `storage_bytes`)."""
+    with tenant_scope(tenant_id):
+        kept = Upload.objects.exclude(status__in=["abandoned", "rejected"])
+        return int(kept.aggregate(n=Sum("bytes"))["n"] or 0)

@@ -1,0 +1,1 @@
+"""Runs: submit, claim, supervise the engine as a child process, heartbeat, reap, cancel."""

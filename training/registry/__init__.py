@@ -1,0 +1,1 @@
+"""Models, their immutable versions, and the weights that each version stands for."""

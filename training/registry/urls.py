@@ -1,0 +1,8 @@
+"""Addresses of registry."""
+
+from __future__ import annotations
+
+from django.urls import URLPattern
+
+pages: list[URLPattern] = []
+api: list[URLPattern] = []

@@ -1,0 +1,1 @@
+"""Deployments and predictions, from the door to the ledger."""

@@ -1,0 +1,1 @@
+"""The model server: streams, texts and folders; no Django, no Celery, no S3."""
