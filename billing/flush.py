@@ -63,12 +63,12 @@ def _write(client: redis.Redis, stream: str, batch: list[Raw]) -> int:
             rows.append(row)
     with ops_scope("usage flush"), connection.cursor() as cursor:
         cursor.execute(_INSERT, [plans.PREDICTIONS, json.dumps(rows)])
-        new = cursor.rowcount
+        new = int(cursor.rowcount)
     # Only after the commit: what is deleted here stands in the ledger.
     pipe = client.pipeline(transaction=True)
     for number, fields in unreadable:
         logger.error("usage_entry_unreadable", stream=stream, entry=number, fields=fields)
-        pipe.xadd(f"{stream}:unreadable", {"entry": number, **fields})
+        pipe.xadd(f"{stream}:unreadable", {"entry": number, "fields": json.dumps(fields)})
     pipe.xdel(stream, *(number for number, _ in batch))
     pipe.execute()
     return new

@@ -14,7 +14,6 @@ from billing.models import Entry
 from billing.periods import Period
 from billing.plans import Plan
 
-
 Namer = Callable[[list[str]], dict[str, str]]
 _namers: dict[str, Namer] = {}
 

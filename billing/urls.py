@@ -7,7 +7,10 @@ from django.urls import URLPattern, path
 from billing import api as views
 from billing import web
 
-pages: list[URLPattern] = [path("usage/", web.usage_index, name="index")]
+pages: list[URLPattern] = [
+    path("usage/", web.usage_index, name="index"),
+    path("usage/export.csv", web.usage_export, name="export"),
+]
 api: list[URLPattern] = [
     path("usage", views.Usage.as_view(), name="usage"),
     path("usage/entries", views.EntryList.as_view(), name="usage-entries"),

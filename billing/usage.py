@@ -53,10 +53,11 @@ def record(
     """
     if meter not in plans.METERS:
         raise ValueError(f"no such meter: {meter}")
-    values = [ids.new(), tenant_id, entry_id, meter, amount, at or clock.now()]
+    facts = json.dumps(dict(subject), default=str)
+    moment = at or clock.now()
     with connection.cursor() as cursor:
-        cursor.execute(_INSERT, [*values, json.dumps(dict(subject), default=str)])
-        return cursor.rowcount == 1
+        cursor.execute(_INSERT, [ids.new(), tenant_id, entry_id, meter, amount, moment, facts])
+        return int(cursor.rowcount) == 1
 
 
 def used(tenant_id: uuid.UUID, meter: str, period: Period) -> int:

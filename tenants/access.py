@@ -60,7 +60,10 @@ def require(actor: Actor, permission: str) -> None:
     """Raise `Forbidden` unless the actor holds `permission`."""
     if not actor.may(permission):
         raise Forbidden(
-            _("This needs the permission %(name)s. Ask an owner of the workspace, or use a key with that scope.")
+            _(
+                "This needs the permission %(name)s. Ask an owner of the workspace,"
+                " or use a key with that scope."
+            )
             % {"name": permission},
             permission=permission,
         )

@@ -88,7 +88,8 @@ class KeyList(TenantApiView):
     def get(self, request: Request) -> Response:
         """Return a page of keys, newest first."""
         pages = Pages()
-        rows = pages.paginate_queryset(selectors.key_list(tenant_of(request).pk), request, view=self)
+        keys = selectors.key_list(tenant_of(request).pk)
+        rows = pages.paginate_queryset(keys, request, view=self)
         return pages.get_paginated_response(KeyOut(rows, many=True).data)
 
     @extend_schema(

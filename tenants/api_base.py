@@ -39,16 +39,14 @@ class TenantApiView(APIView):
             return exc.response
         return super().handle_exception(exc)
 
-    def finalize_response(
-        self, request: Request, response: Any, *args: Any, **kwargs: Any
-    ) -> Any:
+    def finalize_response(self, request: Request, response: Any, *args: Any, **kwargs: Any) -> Any:
         """Store the answer of work that succeeded."""
         if self._record is not None and response.status_code < 400:
             idempotency.fill(self._record, response)
         return super().finalize_response(request, response, *args, **kwargs)
 
 
-class _Replay(Exception):  # noqa: N818 - not an error: the answer exists already
+class _Replay(Exception):
     def __init__(self, response: Response) -> None:
         """Keep the stored answer."""
         super().__init__()

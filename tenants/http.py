@@ -59,14 +59,18 @@ def requires(permission: str) -> Callable[[View], View]:
     return decorate
 
 
+def plain(request: HttpRequest | Request) -> HttpRequest:
+    """Return Django's request inside DRF's, which has no public name for it."""
+    return request._request if isinstance(request, Request) else request  # noqa: SLF001
+
+
 def actor_of(request: HttpRequest | Request) -> Actor:
     """Return who acts.
 
     Raises:
         Unauthenticated: Nobody does.
     """
-    plain = request._request if isinstance(request, Request) else request
-    actor = getattr(plain, "actor", None)
+    actor = getattr(plain(request), "actor", None)
     if not isinstance(actor, Actor):
         raise Unauthenticated(
             _("Send an API key: `Authorization: Bearer mdy_...`. Make one under API keys.")
@@ -76,8 +80,7 @@ def actor_of(request: HttpRequest | Request) -> Actor:
 
 def tenant_of(request: HttpRequest | Request) -> Tenant:
     """Return the tenant of the request."""
-    plain = request._request if isinstance(request, Request) else request
-    tenant: Tenant = plain.tenant  # type: ignore[attr-defined]
+    tenant: Tenant = plain(request).tenant  # type: ignore[attr-defined]
     return tenant
 
 
@@ -193,12 +196,13 @@ class ActorAuthentication(BaseAuthentication):
 
     def authenticate(self, request: Request) -> tuple[Any, Actor] | None:
         """Return user (or None for a key) and actor."""
-        actor = getattr(request._request, "actor", None)
+        inner = plain(request)
+        actor: Actor | None = getattr(inner, "actor", None)
         if actor is None:
             return None
         if actor.kind == "user":
             SessionAuthentication().enforce_csrf(request)
-        return (request._request.user, actor)
+        return (inner.user, actor)
 
     def authenticate_header(self, request: Request) -> str:
         """Name the scheme, so that DRF answers 401 and not 403."""

@@ -35,12 +35,15 @@ def claim(request: Request) -> tuple[IdempotencyRecord | None, Response | None]:
     if not key:
         return None, None
     if len(key) > 255:
-        raise Invalid(_("The Idempotency-Key may have 255 characters."), code="idempotency_key_long")
+        raise Invalid(
+            _("The Idempotency-Key may have 255 characters."), code="idempotency_key_long"
+        )
     route, body_hash = _fingerprint(request)
     record = IdempotencyRecord(key=key, route=route, body_hash=body_hash)
     with connection.cursor() as cursor:
         cursor.execute(
-            "insert into tenants_idempotencyrecord (id, tenant_id, created_at, key, route, body_hash)"
+            "insert into tenants_idempotencyrecord"
+            " (id, tenant_id, created_at, key, route, body_hash)"
             " values (%s, %s, now(), %s, %s, %s) on conflict (tenant_id, key) do nothing",
             [record.pk, record.tenant_id, key, route, body_hash],
         )
@@ -52,7 +55,8 @@ def claim(request: Request) -> tuple[IdempotencyRecord | None, Response | None]:
             _("This Idempotency-Key was used for another request. Use a new one."),
             code="idempotency_mismatch",
         )
-    return None, Response(stored.body, status=stored.status or 200, headers={"Idempotent-Replay": "true"})
+    replay = {"Idempotent-Replay": "true"}
+    return None, Response(stored.body, status=stored.status or 200, headers=replay)
 
 
 def fill(record: IdempotencyRecord, response: Response) -> None:

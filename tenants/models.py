@@ -1,5 +1,7 @@
-"""People, tenants, memberships and keys (directories, looked up before a tenant is known);
-audit events and idempotency records (a tenant's own)."""  # noqa: D205, D209
+"""People, tenants, memberships, keys; a tenant's audit events and idempotency records.
+
+The first four are directories: they are looked up before a tenant is known.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +18,7 @@ from tenants.scoping.manager import TenantOwned
 
 
 class UserManager(BaseUserManager["User"]):
-    """Makes people; addresses are kept in lower case, so that they are unique as people read them."""
+    """Makes people; addresses are kept in lower case, so that they are unique as read."""
 
     def create_user(self, email: str, password: str | None = None, **fields: object) -> User:
         """Create a person."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hmac
 import uuid
+from collections.abc import Sequence
 
 from django.db.models import Q, QuerySet
 
@@ -14,11 +15,7 @@ from tenants.models import ApiKey, AuditEvent, Membership, Tenant, User
 
 def membership_find(*, user: User, slug: str) -> Membership | None:
     """Return the person's place in the tenant of that slug, or None."""
-    return (
-        Membership.objects.select_related("tenant")
-        .filter(user=user, tenant__slug=slug)
-        .first()
-    )
+    return Membership.objects.select_related("tenant").filter(user=user, tenant__slug=slug).first()
 
 
 def membership_list(*, user: User) -> QuerySet[Membership]:
@@ -70,3 +67,8 @@ def key_get(tenant_id: uuid.UUID, key_id: uuid.UUID) -> ApiKey | None:
 def audit_list() -> QuerySet[AuditEvent]:
     """Return the tenant's audit events, newest first."""
     return AuditEvent.objects.order_by("-id")
+
+
+def people_named(ids: Sequence[str]) -> dict[str, str]:
+    """Return id -> what people call them; unknown ids are left out."""
+    return {str(user.pk): str(user) for user in User.objects.filter(pk__in=set(ids))}

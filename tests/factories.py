@@ -6,6 +6,7 @@ import itertools
 from collections.abc import Sequence
 
 from django.test import Client
+
 from tenants import services
 from tenants.access import ROLE_PERMISSIONS, Actor
 from tenants.models import Membership, Tenant, User

@@ -15,7 +15,6 @@ from pathlib import Path
 from modelyard.embedded.stack import Stack
 from modelyard.launch.client import Account, Api
 from modelyard.launch.site import Place, Site
-
 from tests import stack as session
 
 SHORT = {
@@ -78,9 +77,8 @@ def running(name: str = "site", **more: str) -> Iterator[RunningSite]:
     env.pop("SERVING_URL", None)
     place = Place(state, base.ports.port(f"{name}-web"), base.ports.port(f"{name}-ops"), env)
     log = state / "site.log"
-    with log.open("w") as output:
-        with Site(place, guard=base.guard, output=output) as site:
-            yield RunningSite(place, site, log)
+    with log.open("w") as output, Site(place, guard=base.guard, output=output) as site:
+        yield RunningSite(place, site, log)
 
 
 def sign_up(site: RunningSite, email: str) -> Account:

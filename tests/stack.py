@@ -11,6 +11,7 @@ import shutil
 from pathlib import Path
 
 import pytest
+
 from modelyard.embedded.stack import Stack
 
 ROOT = Path(__file__).resolve().parents[1]

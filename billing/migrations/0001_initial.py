@@ -9,50 +9,118 @@ from tenants.scoping.rls import AppendOnly, TenantTable
 
 
 class Migration(migrations.Migration):
-
     initial = True
 
     dependencies = [
-        ('tenants', '0001_initial'),
+        ("tenants", "0001_initial"),
     ]
 
     operations = [
         migrations.CreateModel(
-            name='Account',
+            name="Account",
             fields=[
-                ('id', models.UUIDField(default=modelyard.core.ids.new, editable=False, primary_key=True, serialize=False)),
-                ('tenant_id', models.UUIDField(default=tenants.scoping.manager._scoped_tenant, editable=False)),
-                ('created_at', models.DateTimeField(auto_now_add=True)),
-                ('plan', models.CharField(default='free', max_length=16)),
-                ('status', models.CharField(choices=[('active', 'active'), ('past_due', 'past due'), ('canceled', 'canceled')], default='active', max_length=16)),
-                ('overrides', models.JSONField(blank=True, default=dict, encoder=django.core.serializers.json.DjangoJSONEncoder)),
+                (
+                    "id",
+                    models.UUIDField(
+                        default=modelyard.core.ids.new,
+                        editable=False,
+                        primary_key=True,
+                        serialize=False,
+                    ),
+                ),
+                (
+                    "tenant_id",
+                    models.UUIDField(
+                        default=tenants.scoping.manager._scoped_tenant, editable=False
+                    ),
+                ),
+                ("created_at", models.DateTimeField(auto_now_add=True)),
+                ("plan", models.CharField(default="free", max_length=16)),
+                (
+                    "status",
+                    models.CharField(
+                        choices=[
+                            ("active", "active"),
+                            ("past_due", "past due"),
+                            ("canceled", "canceled"),
+                        ],
+                        default="active",
+                        max_length=16,
+                    ),
+                ),
+                (
+                    "overrides",
+                    models.JSONField(
+                        blank=True,
+                        default=dict,
+                        encoder=django.core.serializers.json.DjangoJSONEncoder,
+                    ),
+                ),
             ],
             options={
-                'abstract': False,
-                'base_manager_name': 'objects',
-                'constraints': [models.UniqueConstraint(fields=('tenant_id',), name='billing_account_once'), models.CheckConstraint(condition=models.Q(('status__in', ['active', 'past_due', 'canceled'])), name='billing_account_status'), models.CheckConstraint(condition=models.Q(('plan__in', ['free', 'self-hosted', 'team'])), name='billing_account_plan')],
+                "abstract": False,
+                "base_manager_name": "objects",
+                "constraints": [
+                    models.UniqueConstraint(fields=("tenant_id",), name="billing_account_once"),
+                    models.CheckConstraint(
+                        condition=models.Q(("status__in", ["active", "past_due", "canceled"])),
+                        name="billing_account_status",
+                    ),
+                    models.CheckConstraint(
+                        condition=models.Q(("plan__in", ["free", "self-hosted", "team"])),
+                        name="billing_account_plan",
+                    ),
+                ],
             },
         ),
         migrations.CreateModel(
-            name='Entry',
+            name="Entry",
             fields=[
-                ('id', models.UUIDField(default=modelyard.core.ids.new, editable=False, primary_key=True, serialize=False)),
-                ('tenant_id', models.UUIDField(default=tenants.scoping.manager._scoped_tenant, editable=False)),
-                ('created_at', models.DateTimeField(auto_now_add=True)),
-                ('entry_id', models.CharField(max_length=80)),
-                ('meter', models.CharField(max_length=32)),
-                ('amount', models.BigIntegerField()),
-                ('at', models.DateTimeField()),
-                ('subject', models.JSONField(default=dict, encoder=django.core.serializers.json.DjangoJSONEncoder)),
+                (
+                    "id",
+                    models.UUIDField(
+                        default=modelyard.core.ids.new,
+                        editable=False,
+                        primary_key=True,
+                        serialize=False,
+                    ),
+                ),
+                (
+                    "tenant_id",
+                    models.UUIDField(
+                        default=tenants.scoping.manager._scoped_tenant, editable=False
+                    ),
+                ),
+                ("created_at", models.DateTimeField(auto_now_add=True)),
+                ("entry_id", models.CharField(max_length=80)),
+                ("meter", models.CharField(max_length=32)),
+                ("amount", models.BigIntegerField()),
+                ("at", models.DateTimeField()),
+                (
+                    "subject",
+                    models.JSONField(
+                        default=dict, encoder=django.core.serializers.json.DjangoJSONEncoder
+                    ),
+                ),
             ],
             options={
-                'abstract': False,
-                'base_manager_name': 'objects',
-                'indexes': [models.Index(fields=['tenant_id', 'meter', 'at'], name='billing_entry_period'), models.Index(fields=['tenant_id', '-id'], name='billing_entry_recent')],
-                'constraints': [models.UniqueConstraint(fields=('tenant_id', 'entry_id', 'meter'), name='billing_entry_once'), models.CheckConstraint(condition=models.Q(('amount__gte', 0)), name='billing_entry_not_negative')],
+                "abstract": False,
+                "base_manager_name": "objects",
+                "indexes": [
+                    models.Index(fields=["tenant_id", "meter", "at"], name="billing_entry_period"),
+                    models.Index(fields=["tenant_id", "-id"], name="billing_entry_recent"),
+                ],
+                "constraints": [
+                    models.UniqueConstraint(
+                        fields=("tenant_id", "entry_id", "meter"), name="billing_entry_once"
+                    ),
+                    models.CheckConstraint(
+                        condition=models.Q(("amount__gte", 0)), name="billing_entry_not_negative"
+                    ),
+                ],
             },
         ),
-        TenantTable('billing_account'),
-        TenantTable('billing_entry'),
-        AppendOnly('billing_entry'),
+        TenantTable("billing_account"),
+        TenantTable("billing_entry"),
+        AppendOnly("billing_entry"),
     ]

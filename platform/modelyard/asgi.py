@@ -19,8 +19,8 @@ _events = get_asgi_application()
 
 from modelyard.wsgi import application as _wsgi  # noqa: E402 - Django must be set up first
 
-_predict = WSGIMiddleware(_wsgi, workers=64)
-_pages = WSGIMiddleware(_wsgi, workers=16)
+_predict = WSGIMiddleware(_wsgi, workers=64)  # type: ignore[arg-type]
+_pages = WSGIMiddleware(_wsgi, workers=16)  # type: ignore[arg-type]
 _EVENTS = re.compile(r"^/t/[^/]+/.+/events$")
 _PREDICT = re.compile(r"/deployments/[^/]+/predict$")
 

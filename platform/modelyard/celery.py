@@ -1,4 +1,4 @@
-"""The Celery application: tasks are found by app, the schedule is here."""
+"""The workers' end of the Celery application: tasks are found by app, the schedule is here."""
 
 from __future__ import annotations
 
@@ -6,30 +6,33 @@ import os
 from pathlib import Path
 from typing import Any
 
-from celery import Celery
 from celery.signals import setup_logging, worker_ready
 from django.conf import settings
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "modelyard.settings.dev")
 
-app = Celery("modelyard")
-app.config_from_object("django.conf:settings", namespace="CELERY")
+# After the line above, since Celery looks for the settings when it is made.
+from modelyard.core.queue import app
+from training.serving.worker import attach
+
 app.autodiscover_tasks()
+attach(app)
 app.conf.beat_schedule = {
     "reap": {"task": "runs.reap", "schedule": settings.RUN_REAP_SECONDS},
     "sweep": {"task": "runs.sweep", "schedule": settings.RUN_SWEEP_AFTER_SECONDS},
     "sweep-imports": {"task": "datasets.sweep", "schedule": settings.RUN_SWEEP_AFTER_SECONDS},
+    "sweep-deployments": {"task": "serving.sweep", "schedule": settings.RUN_SWEEP_AFTER_SECONDS},
     "flush-usage": {"task": "billing.flush_usage", "schedule": settings.USAGE_FLUSH_SECONDS},
 }
 app.conf.beat_schedule_filename = str(settings.STATE_DIR / "beat")
 
 
-@setup_logging.connect  # type: ignore[untyped-decorator]
+@setup_logging.connect
 def keep_our_logs(**_: Any) -> None:
     """Stop Celery from replacing the log set-up of `core.observe`."""
 
 
-@worker_ready.connect  # type: ignore[untyped-decorator]
+@worker_ready.connect
 def mark_ready(**_: Any) -> None:
     """Touch the file by which whoever started the worker sees that it takes tasks."""
     mark = os.environ.get("MODELYARD_READY_FILE")

@@ -59,7 +59,7 @@ function draw(box) {
     },
     axes: [
       { ...axis, size: 28, values: (_, values) => values.map(short) },
-      { ...axis, size: 46, gap: 6, values: (_, values) => values.map((n) => (n === null ? "" : n)) },
+      { ...axis, size: 46, gap: 6, values: (_, values) => values.map((n) => (n === null ? "" : Number(n.toPrecision(2)))) },
     ],
     series: [{}, ...data.slice(1).map((_, i) => ({
       stroke: css(`--s${i + 1}`),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from typing import Any, TypeVar
+from typing import ClassVar, Self, TypeVar
 
 from django.db import models
 
@@ -37,7 +37,7 @@ class TenantOwned(models.Model):
     tenant_id = models.UUIDField(default=_scoped_tenant, editable=False)
     created_at = models.DateTimeField(auto_now_add=True)
 
-    objects: TenantManager[Any] = TenantManager()
+    objects: ClassVar[TenantManager[Self]] = TenantManager()
 
     class Meta:
         abstract = True

@@ -118,8 +118,10 @@ class TenantTable(_Sql):
         policy = "tenant_id = (select app_tenant_strict())"
         statements = [
             f"alter table {table} add constraint {table}_tenant_id_id unique (tenant_id, id)",
-            f"alter table {table} add constraint {table}_tenant_fk foreign key (tenant_id) "
-            "references tenants_tenant (id) on delete cascade",
+            (
+                f"alter table {table} add constraint {table}_tenant_fk foreign key (tenant_id) "
+                "references tenants_tenant (id) on delete cascade"
+            ),
         ]
         for column, parent in self.parents.items():
             action = "no action" if column in self.keep else "cascade"

@@ -24,7 +24,9 @@ def rows(sql: str) -> list[tuple[object, ...]]:
 
 
 def tenant_tables() -> set[str]:
-    found = rows("select relname from pg_class where relkind = 'r' and relnamespace = 'public'::regnamespace")
+    found = rows(
+        "select relname from pg_class where relkind = 'r' and relnamespace = 'public'::regnamespace"
+    )
     return {str(name) for (name,) in found} - DIRECTORIES
 
 
@@ -57,7 +59,8 @@ def test_every_foreign_key_between_tenant_tables_carries_the_tenant() -> None:
         " from pg_constraint where contype = 'f'"
     )
     tables = tenant_tables()
-    plain = [row for row in found if {row[0], row[1]} <= tables and "(tenant_id, " not in str(row[2])]
+    among = [row for row in found if {row[0], row[1]} <= tables]
+    plain = [row for row in among if "(tenant_id, " not in str(row[2])]
     assert plain == []
 
 
@@ -75,7 +78,9 @@ def test_every_reference_of_a_model_to_a_tenant_table_has_its_composite_key() ->
         for field in model._meta.local_fields:
             target = field.related_model._meta.db_table if field.is_relation else ""
             if model._meta.db_table in tables and target in tables:
-                wanted = f"FOREIGN KEY (tenant_id, {field.column}) REFERENCES {target}(tenant_id, id)"
+                wanted = (
+                    f"FOREIGN KEY (tenant_id, {field.column}) REFERENCES {target}(tenant_id, id)"
+                )
                 if not any(
                     table == model._meta.db_table and definition.startswith(wanted)
                     for table, definition in constraints
@@ -85,13 +90,17 @@ def test_every_reference_of_a_model_to_a_tenant_table_has_its_composite_key() ->
 
 
 def test_indexes_of_tenant_tables_lead_with_the_tenant() -> None:
-    found = rows("select tablename, indexname, indexdef from pg_indexes where schemaname = 'public'")
+    found = rows(
+        "select tablename, indexname, indexdef from pg_indexes where schemaname = 'public'"
+    )
     tables = tenant_tables()
     wrong = [
         name
         for table, name, definition in found
         if table in tables
         and not str(name).endswith("_pkey")
+        # Partial indexes by which the scheduler finds open work of all tenants.
+        and not (str(name).endswith("_open") and " WHERE " in str(definition))
         and "(tenant_id" not in str(definition)
     ]
     assert wrong == []

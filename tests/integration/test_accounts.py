@@ -7,12 +7,12 @@ import re
 import pytest
 from django.core import mail
 from django.test import Client
-from tenants.models import Membership, User
 
+from tenants.models import Membership, User
 from tests.factories import add_member, make_tenant, make_user, signed_in
 
 pytestmark = pytest.mark.django_db(transaction=True)
-PASSWORD = "a long enough password"  # noqa: S105
+PASSWORD = "a long enough password"
 
 
 def code_from_mail() -> str:

@@ -29,7 +29,8 @@ EXTERNAL_S3 = dict.fromkeys(("S3_ENDPOINT_URL", "S3_ACCESS_KEY", "S3_SECRET_KEY"
 ONLY_VALKEY = EXTERNAL_POSTGRES | EXTERNAL_S3
 ONLY_POSTGRES = {"BROKER_URL": "x", "CACHE_URL": "x"} | EXTERNAL_S3
 OWNER = """
-import json, sys, time
+import json, signal, sys, time
+signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored where tests run behind a "&"
 from pathlib import Path
 from modelyard.embedded.stack import Stack
 with Stack(Path(sys.argv[1]), external={}) as stack:
@@ -132,7 +133,7 @@ def test_an_empty_folder_becomes_a_second_ready_stack_whose_data_survives_a_rest
 ) -> None:
     began = time.monotonic()
     with Stack(tmp_path / "var", external={}) as other:
-        assert time.monotonic() - began < 10
+        assert time.monotonic() - began < 20  # about 1 s on a quiet machine
         assert other.env["DATABASE_URL"] != stack.env["DATABASE_URL"]
         write_everywhere(other.env)
         before = other.env

@@ -6,9 +6,9 @@ import uuid
 
 import pytest
 from django.db import DatabaseError, connection, transaction
+
 from tenants.models import AuditEvent, IdempotencyRecord
 from tenants.scoping.context import ScopeMissing, ops_scope, tenant_scope
-
 from tests.factories import make_tenant
 
 pytestmark = pytest.mark.django_db(transaction=True)

@@ -78,7 +78,16 @@ def test_no_module_is_named_for_nothing() -> None:
 
 
 def test_only_heavy_libraries_are_imported_inside_functions() -> None:
-    heavy = {"torch", "transformers", "sklearn", "peft", "accelerate", "scipy", "pyarrow", "training"}
+    heavy = {
+        "torch",
+        "transformers",
+        "sklearn",
+        "peft",
+        "accelerate",
+        "scipy",
+        "pyarrow",
+        "training",
+    }
     found = []
     for path in SOURCES:
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):

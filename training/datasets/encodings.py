@@ -35,7 +35,9 @@ _MARKS = (
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
 _GUESSES = ["gb18030", "big5hkscs", "cp932", "euc_jp", "cp949", "cp1251", "cp1252", "koi8_r"]
-_TAIL = 8
+_JAPANESE = ("shift_jis", "euc-jp")
+_NOT_WESTERN = frozenset(b"\xff\xfe\x81\x8d\x8f\x90\x9d")
+"""Bytes that are unassigned in windows-1252, or letters that hardly any word has."""
 
 
 def _mark(error: UnicodeError) -> tuple[str, int]:
@@ -69,6 +71,25 @@ def _utf16_without_mark(sample: bytes) -> str | None:
     return None
 
 
+def _damaged_utf8(sample: bytes) -> bool:
+    """A few bad bytes in otherwise good UTF-8 are faults of rows, not another encoding."""
+    text = sample.decode("utf-8", errors="modelyard.mark")
+    bad = text.count(BAD)
+    foreign = sum(1 for character in text if ord(character) > 127 and character != BAD)
+    if foreign > 4 * bad:
+        return True
+    return bad <= max(3, len(text) // 50) and any(byte in _NOT_WESTERN for byte in sample)
+
+
+def _kana_share(sample: bytes, codec: str) -> float:
+    """Return which part of the foreign characters is kana: much of it is only in Japanese."""
+    if not decodes(sample, codec):
+        return 0.0
+    text = sample.decode(codec, errors="ignore")
+    foreign = [character for character in text if ord(character) > 127]
+    return sum("\u3040" <= one <= "\u30ff" for one in foreign) / max(1, len(foreign))
+
+
 def guess(sample: bytes) -> str:
     """Return the likely encoding of the start of a file, as a key of `CODECS`."""
     for mark, name in _MARKS:
@@ -79,11 +100,11 @@ def guess(sample: bytes) -> str:
         return wide
     if decodes(sample, "utf-8"):
         return "utf-8"
-    # A few bad bytes in otherwise good UTF-8 are faults of rows, not another encoding.
-    text = sample.decode("utf-8", errors="modelyard.mark")
-    foreign = sum(1 for character in text if ord(character) > 127 and character != BAD)
-    if foreign > 4 * text.count(BAD):
+    if _damaged_utf8(sample):
         return "utf-8"
+    japanese = next((name for name in _JAPANESE if _kana_share(sample, CODECS[name]) > 0.3), None)
+    if japanese is not None:
+        return japanese
     best = from_bytes(sample[: 256 * 1024], cp_isolation=_GUESSES, enable_fallback=False).best()
     found = best.encoding if best is not None else "cp1252"
     return next((name for name, codec in CODECS.items() if codec == found), "windows-1252")

@@ -16,6 +16,10 @@ class Dataset(TenantOwned):
     name = models.CharField(_("name"), max_length=120)
     task = models.CharField(max_length=32, default="text_classification")
 
+    # Filled by `selectors.dataset_list` and `dataset_get`.
+    example_count: int
+    version_count: int
+
     class Meta(TenantOwned.Meta):
         constraints = [
             models.UniqueConstraint("tenant_id", Lower("name"), name="datasets_dataset_name"),

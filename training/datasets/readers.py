@@ -29,7 +29,7 @@ _BLANK = re.compile(r"[ \t\r\n\ufeff]*")
 csv.field_size_limit(MAX_CELL)
 
 
-class FileRefused(Exception):  # noqa: N818 - it refuses a file, nothing broke
+class FileRefused(Exception):
     """The whole file can't be used; `code` names the sentence, `data` fills it."""
 
     def __init__(self, code: str, **data: object) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Mapping, Sequence
 
 from django.db.models import Count, OuterRef, QuerySet, Subquery, Sum
 from django.db.models.functions import Coalesce
@@ -12,7 +13,7 @@ from django.utils.translation import ngettext
 from modelyard.core import clock
 from modelyard.core.errors import Conflict, NotFound
 from tenants.scoping.context import tenant_scope
-from training.datasets.models import Dataset, DatasetVersion, Example, Upload
+from training.datasets.models import Dataset, DatasetVersion, Example, Upload, VersionRow
 from training.datasets.types import Finding, Progress, VersionFacts
 
 FEW_ROWS_A_LABEL = 20
@@ -31,9 +32,13 @@ def _counted(model: type[Example | DatasetVersion]) -> Coalesce:
 
 def dataset_list() -> QuerySet[Dataset]:
     """Return the datasets with `example_count` and `version_count`, newest first."""
-    return Dataset.objects.annotate(
-        example_count=_counted(Example), version_count=_counted(DatasetVersion)
-    ).order_by("-id")
+    counts = {"example_count": _counted(Example), "version_count": _counted(DatasetVersion)}
+    return Dataset.objects.annotate(**counts).order_by("-id")
+
+
+def dataset_count() -> int:
+    """Return how many datasets the tenant has."""
+    return Dataset.objects.count()
 
 
 def dataset_get(dataset_id: uuid.UUID) -> Dataset:
@@ -53,6 +58,23 @@ def example_list(dataset_id: uuid.UUID) -> QuerySet[Example]:
     return Example.objects.filter(dataset=dataset_id).order_by("-id")
 
 
+def example_find(
+    dataset_id: uuid.UUID, filters: Mapping[str, str], version: DatasetVersion | None
+) -> QuerySet[Example]:
+    """Return a dataset's examples that match `q` (part of the text), `label` and `split`."""
+    rows = Example.objects.filter(dataset=dataset_id)
+    if filters.get("q"):
+        rows = rows.filter(data__text__icontains=filters["q"])
+    if filters.get("label"):
+        rows = rows.filter(label=filters["label"])
+    if filters.get("split"):
+        if version is None:
+            return rows.none()
+        placed = VersionRow.objects.filter(version=version, split=filters["split"])
+        rows = rows.filter(pk__in=placed.values("example_id"))
+    return rows
+
+
 def example_first(dataset_id: uuid.UUID, count: int = 20) -> list[Example]:
     """Return the first examples in the order of the files."""
     rows = Example.objects.filter(dataset=dataset_id).order_by("dataset", "upload", "line")
@@ -68,6 +90,17 @@ def label_counts(dataset_id: uuid.UUID) -> dict[str, int]:
         .order_by("-n", "label")
     )
     return {str(label): int(n) for label, n in rows}
+
+
+def label_totals(dataset_ids: Sequence[uuid.UUID]) -> dict[uuid.UUID, int]:
+    """Return how many different labels each dataset has."""
+    rows = (
+        Example.objects.filter(dataset__in=dataset_ids)
+        .order_by()
+        .values_list("dataset")
+        .annotate(n=Count("label", distinct=True))
+    )
+    return dict(rows)
 
 
 def distinct_texts(dataset_id: uuid.UUID) -> dict[str, int]:
@@ -98,8 +131,8 @@ def finding_list(dataset_id: uuid.UUID) -> list[Finding]:
     found: list[Finding] = []
     if conflicts := conflicting_texts(dataset_id):
         sentence = ngettext(
-            "%(n)d text has more than one label. Decide which is right: a model can't learn both.",
-            "%(n)d texts have more than one label. Decide which is right: a model can't learn both.",
+            "%(n)d text has more than one label. Decide which is right: no model learns both.",
+            "%(n)d texts have more than one label. Decide which is right: no model learns both.",
             conflicts,
         )
         found.append(Finding("conflicting_labels", conflicts, sentence % {"n": conflicts}))
@@ -122,6 +155,11 @@ def finding_list(dataset_id: uuid.UUID) -> list[Finding]:
 def upload_list(dataset_id: uuid.UUID) -> QuerySet[Upload]:
     """Return a dataset's uploads, newest first."""
     return Upload.objects.filter(dataset=dataset_id).order_by("-id")
+
+
+def upload_active() -> QuerySet[Upload]:
+    """Return the uploads that are being imported, newest first."""
+    return Upload.objects.filter(status="importing").order_by("-id")
 
 
 def upload_get(upload_id: uuid.UUID) -> Upload:
@@ -167,6 +205,22 @@ def rejects_key(upload_id: uuid.UUID) -> str:
 def version_list(dataset_id: uuid.UUID) -> QuerySet[DatasetVersion]:
     """Return a dataset's versions, newest first."""
     return DatasetVersion.objects.filter(dataset=dataset_id).order_by("-id")
+
+
+def version_latest(dataset_ids: Sequence[uuid.UUID]) -> dict[uuid.UUID, DatasetVersion]:
+    """Return the newest version of each dataset that has one."""
+    rows = (
+        DatasetVersion.objects.filter(dataset__in=dataset_ids)
+        .order_by("dataset", "-number")
+        .distinct("dataset")
+    )
+    return {version.dataset_id: version for version in rows}
+
+
+def version_frozen_latest(dataset_id: uuid.UUID) -> DatasetVersion | None:
+    """Return a dataset's newest frozen version, or None."""
+    rows = DatasetVersion.objects.filter(dataset=dataset_id, status="frozen")
+    return rows.order_by("-number").first()
 
 
 def version_frozen_list() -> QuerySet[DatasetVersion]:

@@ -79,8 +79,8 @@ def inspect(sample: bytes, filename: str, wish: Wish, *, cut: bool) -> dict[str,
         cut: Whether the file is longer than the sample.
 
     Returns:
-        `source` (a `Source` as a dict with guessed columns), `columns`, `rows` (up to 20: line
-        and the values of the columns), `faults` (of the rows looked at).
+        `source` (a `Source` as a dict with guessed columns), `columns`, `facts` (of each
+        column), `rows` (up to 20: line and the values of the columns), `faults` (how many).
 
     Raises:
         FileRefused: The file is of no use; with the sentence's code.
@@ -151,8 +151,9 @@ def _format(text: str) -> str:
         return "json"
     if not start.startswith("{"):
         return "csv"
-    some = itertools.islice(records(io.StringIO(text, newline=""), Source("jsonl", "utf-8")), 20)
-    if all(isinstance(one, Fault) for one in some):
+    lines = records(io.StringIO(text, newline=""), Source("jsonl", "utf-8"))
+    some = list(itertools.islice(lines, 20))
+    if 2 * sum(isinstance(one, Fault) for one in some) > len(some):
         raise FileRefused("json_not_list")
     return "jsonl"
 
@@ -209,20 +210,18 @@ def _delimiter(text: str, *, prefer_tab: bool) -> str:
 
 
 def _has_header(table: Sequence[Cells]) -> bool:
+    """Return whether the first record names the columns: yes, unless it looks like data."""
     first = [cell.strip() for cell in table[0].cells]
     if any(name.lower() in _TEXT_NAMES + _LABEL_NAMES for name in first):
         return True
-    if len(set(first)) < len(first) or any(not name or len(name) > 60 for name in first):
+    if len(set(first)) < len(first):
+        return False
+    if any(not name or len(name) > 60 or name.isnumeric() for name in first):
         return False
     body = [row.cells for row in table[1:] if len(row.cells) == len(first)]
-    if not body:
-        return False
-    for index, name in enumerate(first):
-        below = [cells[index].strip() for cells in body]
-        if name in below:
-            return False
-    lengths = [sum(len(cells[i]) for cells in body) / len(body) for i in range(len(first))]
-    return len(" ".join(first)) * 2 < max(lengths) or all(" " not in name for name in first)
+    return not any(
+        name in {cells[index].strip() for cells in body} for index, name in enumerate(first)
+    )
 
 
 def _fault_count(found: Sequence[Cells | Fault], columns: Sequence[str]) -> int:
@@ -234,14 +233,26 @@ def _report(
 ) -> dict[str, Any]:
     text = _guess_text(columns, rows)
     label = _guess_label(columns, rows, text)
+    width = 200 if len(columns) <= 50 else 20
     return {
         "source": asdict(replace(source, text=text, label=label)),
         "columns": columns,
+        "facts": [_facts([*_column(rows, index)]) for index in range(len(columns))],
         "rows": [
-            {"line": line, "cells": [shown(cell) for cell in cells]}
+            {"line": line, "cells": [shown(cell)[:width] for cell in cells]}
             for line, cells in rows[:PREVIEW_ROWS]
         ],
         "faults": faults,
+    }
+
+
+def _facts(cells: Sequence[str]) -> dict[str, Any]:
+    """Return the share of filled cells (0 to 1), how many differ, and the first filled one."""
+    filled = [cell for cell in cells if cell.strip()]
+    return {
+        "filled": round(len(filled) / max(1, len(cells)), 3),
+        "distinct": len(set(filled)),
+        "example": shown(filled[0])[:80] if filled else "",
     }
 
 
@@ -263,10 +274,10 @@ def _guess_label(
     for name in columns:
         if name.strip().lower() in _LABEL_NAMES and name != text:
             return name
-    few: list[tuple[int, str]] = []
+    few: list[tuple[bool, int, str]] = []
     for index, name in enumerate(columns):
         values = {cell.strip() for cell in _column(rows, index)} - {""}
         short = all(len(value) <= checks.MAX_LABEL // 4 for value in values)
         if name != text and short and 2 <= len(values) <= max(2, len(rows) // 2):
-            few.append((len(values), name))
-    return min(few)[1] if few else None
+            few.append((all(value.isnumeric() for value in values), len(values), name))
+    return min(few)[2] if few else None

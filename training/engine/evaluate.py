@@ -63,13 +63,12 @@ def classification_report(true: Ints, predicted: Ints, labels: Sequence[str]) ->
         for place in np.flatnonzero(scores.present).tolist()
     }
     report["accuracy"] = float((true == predicted).mean())
-    figures = [column[scores.present] for column in columns[:3]]
-    total = float(scores.support.sum())
-    report["macro avg"] = _line(*[float(column.mean()) for column in figures], total)
-    weights = scores.support[scores.present]
-    report["weighted avg"] = _line(
-        *[float(np.average(column, weights=weights)) for column in figures], total
-    )
+    kept = [column[scores.present] for column in columns]
+    weights, total = kept[3], float(scores.support.sum())
+    macro = [float(column.mean()) for column in kept[:3]]
+    weighted = [float(np.average(column, weights=weights)) for column in kept[:3]]
+    report["macro avg"] = _line(macro[0], macro[1], macro[2], total)
+    report["weighted avg"] = _line(weighted[0], weighted[1], weighted[2], total)
     return report
 
 

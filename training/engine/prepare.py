@@ -3,6 +3,7 @@
 import hashlib
 import json
 import math
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -41,6 +42,12 @@ class Prepared:
         settings = {**self.spec.to_json(), "threads": None, "base": self.base.sha256}
         content = json.dumps([settings, self.data.sha256], sort_keys=True)
         return hashlib.sha256(content.encode()).hexdigest()
+
+    def class_weights(self) -> list[float]:
+        """Return inverse class frequencies of the train rows, 1 on average over the rows."""
+        counts = Counter(self.classes["train"].tolist())
+        labels = len(self.data.labels)
+        return [len(self.data.train) / (labels * counts[place]) for place in range(labels)]
 
 
 def prepare(job: JobSpec, *, enter: Callable[[str], None], emit: Emit) -> Prepared:

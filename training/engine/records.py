@@ -11,6 +11,7 @@ import transformers
 
 from training.engine.data import texts_of
 from training.engine.encoding import length_stats
+from training.engine.events import Notice
 from training.engine.predict import Predictor
 from training.engine.prepare import Prepared
 
@@ -64,7 +65,7 @@ def data_facts(prepared: Prepared) -> dict[str, Any]:
     }
 
 
-def summary(metrics: dict[str, Any], args: dict[str, Any]) -> dict[str, Any]:
+def summary(metrics: dict[str, Any], epochs: int) -> dict[str, Any]:
     """Return the flat figures of the `Done` event."""
     test, rows = metrics["test"], metrics["data"]["rows"]
     return {
@@ -80,7 +81,21 @@ def summary(metrics: dict[str, Any], args: dict[str, Any]) -> dict[str, Any]:
         "validation_rows": rows["validation"],
         "test_rows": rows["test"],
         "best_epoch": metrics["validation"]["epoch"],
-        "epochs": args["spec"]["epochs"],
+        "epochs": epochs,
         "steps": metrics["training"]["steps"],
         "total_seconds": metrics["training"]["total_seconds"],
     }
+
+
+def notices(metrics: dict[str, Any]) -> list[Notice]:
+    """Return what the user should know about the figures."""
+    ours, theirs = metrics["test"]["macro_f1"], metrics["baseline"]["macro_f1"]
+    if ours > theirs:
+        return []
+    return [
+        Notice(
+            code="below_baseline",
+            message=f"The baseline is as good or better ({theirs:.3f} against {ours:.3f}). "
+            "More rows, more epochs or another learning rate may help.",
+        )
+    ]

@@ -10,9 +10,9 @@ and resumed.
 import math
 import shutil
 import time
-from collections import Counter
 from collections.abc import Callable
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -37,6 +37,8 @@ from training.engine.spec import JobSpec
 CLIP_NORM = 1.0
 EVAL_TOKENS = 4096
 PAD_MULTIPLE = 8
+TEST_CHUNK = 1024
+STOPPED = "The training was stopped."
 
 
 def train(job: JobSpec, *, emit: Emit, should_stop: Callable[[], bool]) -> Done:
@@ -59,7 +61,7 @@ def train(job: JobSpec, *, emit: Emit, should_stop: Callable[[], bool]) -> Done:
 
     def enter(phase: str) -> None:
         if should_stop():
-            raise CancelledError("cancelled", "The training was stopped.")
+            raise CancelledError("cancelled", STOPPED)
         emit(Phase(name=phase))
 
     prepared = prepare(job, enter=enter, emit=emit)
@@ -69,29 +71,67 @@ def train(job: JobSpec, *, emit: Emit, should_stop: Callable[[], bool]) -> Done:
     enter("training")
     loop = Loop(prepared, job, emit=emit, should_stop=should_stop)
     loop.run()
-    enter("saving")
     partial = job.out.with_name(f".{job.out.name}.partial")
     shutil.rmtree(partial, ignore_errors=True)
-    partial.mkdir(parents=True)
-    loop.best_model().save_pretrained(partial)
-    prepared.encoder.save(partial)
+    try:
+        metrics = _write(partial, prepared, loop, baseline.report, enter=enter)
+        metrics["training"]["total_seconds"] = round(time.monotonic() - started, 2)
+        for notice in records.notices(metrics):
+            emit(notice)
+        artifact.write_json(partial / "metrics.json", metrics)
+        artifact.seal(partial)
+        if job.out.exists():
+            job.out.rmdir()
+        partial.rename(job.out)
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+    done = Done(
+        metrics=records.summary(metrics, prepared.spec.epochs),
+        manifest_sha256=artifact.verify(job.out).manifest_sha256,
+    )
+    emit(done)
+    return done
+
+
+def _write(
+    folder: Path,
+    prepared: Prepared,
+    loop: "Loop",
+    baseline: dict[str, Any],
+    *,
+    enter: Callable[[str], None],
+) -> dict[str, Any]:
+    """Save the best model to `folder`, load it again, report it; return the metrics.
+
+    The figures and the canary are of the saved files, not of the model in memory: what is
+    reported is what will be served.
+    """
+    enter("saving")
+    folder.mkdir(parents=True)
+    loop.best_model().save_pretrained(folder)
+    prepared.encoder.save(folder)
     args = records.training_args(prepared, precision=loop.precision)
-    artifact.write_json(partial / "training_args.json", args)
+    artifact.write_json(folder / "training_args.json", args)
     enter("evaluating")
     predictor = Predictor(
-        partial, threads=prepared.spec.threads or 1, device=loop.device, check=False
+        folder, threads=prepared.spec.threads or 1, device=loop.device, check=False
     )
-    logits = predictor.logits(prepared.encoded["test"].ids)
+    ids = prepared.encoded["test"].ids
+    parts = []
+    for start in range(0, len(ids), TEST_CHUNK):
+        loop.stop_if_asked()
+        parts.append(predictor.logits(ids[start : start + TEST_CHUNK]))
+    test = full_report(
+        prepared.data.test,
+        prepared.classes["test"],
+        softmax(np.concatenate(parts)),
+        prepared.data.labels,
+        seed=prepared.spec.seed,
+    )
     metrics = {
         "version": 1,
-        "test": full_report(
-            prepared.data.test,
-            prepared.classes["test"],
-            softmax(logits),
-            prepared.data.labels,
-            seed=prepared.spec.seed,
-        ),
-        "baseline": baseline.report,
+        "test": test,
+        "baseline": baseline,
         "validation": {
             "macro_f1": loop.position.best_macro_f1,
             "epoch": loop.position.best_epoch,
@@ -101,27 +141,15 @@ def train(job: JobSpec, *, emit: Emit, should_stop: Callable[[], bool]) -> Done:
         "training": {
             "steps": loop.position.step,
             "precision": loop.precision,
-            "loop_seconds": round(loop.seconds, 2),
-            "total_seconds": round(time.monotonic() - started, 2),
+            "loop_seconds": round(loop.position.seconds, 2),
         },
     }
-    _warn_if_below(metrics, emit)
     enter("saving")
-    artifact.write_json(partial / "metrics.json", metrics)
-    artifact.write_json(partial / "canary.json", records.canary(prepared, predictor))
+    artifact.write_json(folder / "canary.json", records.canary(prepared, predictor))
     entry = CATALOG.get(prepared.base.name)
     card = artifact.model_card(args=args, metrics=metrics, licence=entry.licence if entry else None)
-    (partial / "README.md").write_text(card, encoding="utf-8")
-    artifact.seal(partial)
-    if job.out.exists():
-        job.out.rmdir()
-    partial.rename(job.out)
-    done = Done(
-        metrics=records.summary(metrics, args),
-        manifest_sha256=artifact.verify(job.out).manifest_sha256,
-    )
-    emit(done)
-    return done
+    (folder / "README.md").write_text(card, encoding="utf-8")
+    return metrics
 
 
 class Loop:
@@ -158,7 +186,9 @@ class Loop:
         warmup = round(spec.warmup_ratio * self._steps)
         self._scheduler = LambdaLR(optimizer, lambda step: rate_factor(step, warmup, self._steps))
         self._parameters = model.trainable(self._built.model)
-        self._class_weights = self._weights_of_classes() if spec.class_weights else None
+        self._class_weights = None
+        if spec.class_weights:
+            self._class_weights = torch.tensor(prepared.class_weights(), device=self.device)
         self._best: dict[str, torch.Tensor] | None = None
         self.position = Position()
         self._started = time.monotonic()
@@ -186,6 +216,16 @@ class Loop:
             meter.pause(time.monotonic() - before)
             if spec.patience is not None and position.stale >= spec.patience:
                 break
+        position.seconds = self.seconds
+
+    def stop_if_asked(self) -> None:
+        """Raise if the training was asked to stop.
+
+        Raises:
+            CancelledError: it was.
+        """
+        if self._should_stop():
+            raise CancelledError("cancelled", STOPPED)
 
     def best_model(self) -> Any:
         """Return the weights of the best epoch as a plain transformers model on the CPU."""
@@ -286,12 +326,6 @@ class Loop:
         position.history.append({k: v for k, v in asdict(event).items() if k != "at"})
         self._emit(event)
 
-    def _weights_of_classes(self) -> torch.Tensor:
-        counts = Counter(self._prepared.classes["train"].tolist())
-        total, labels = sum(counts.values()), len(counts)
-        weights = [total / (labels * counts[place]) for place in range(labels)]
-        return torch.tensor(weights, device=self.device)
-
     def _save_if_due(self) -> None:
         stopping = self._should_stop()
         due = time.monotonic() - self._saved_at >= self._job.checkpoint_seconds
@@ -299,7 +333,7 @@ class Loop:
             checkpoint.write(self._job.checkpoint, self._snapshot())
             self._saved_at = time.monotonic()
         if stopping:
-            raise CancelledError("cancelled", "The training was stopped.")
+            raise CancelledError("cancelled", STOPPED)
 
     def _snapshot(self) -> Checkpoint:
         cuda = torch.cuda.get_rng_state_all() if torch.cuda.is_available() else []
@@ -348,18 +382,6 @@ def rate_factor(step: int, warmup: int, steps: int) -> float:
     if step < warmup:
         return (step + 1) / (warmup + 1)
     return max(0.0, (steps - step) / max(1, steps - warmup))
-
-
-def _warn_if_below(metrics: dict[str, Any], emit: Emit) -> None:
-    ours, theirs = metrics["test"]["macro_f1"], metrics["baseline"]["macro_f1"]
-    if ours <= theirs:
-        emit(
-            Notice(
-                code="below_baseline",
-                message=f"The baseline is as good or better ({theirs:.3f} against {ours:.3f}). "
-                "More rows, more epochs or another learning rate may help.",
-            )
-        )
 
 
 def _mean_loss(losses: list[torch.Tensor]) -> float:

@@ -37,7 +37,7 @@ def claim(*, tenant_id: uuid.UUID, run_id: uuid.UUID, owner: str) -> Lease | Non
         taken = journal.move(
             run_id,
             RunStatus.STARTING,
-            [Item("starting", {})],
+            [Item("state", {"status": RunStatus.STARTING})],
             attempt=F("attempt") + 1,
             starts=F("starts") + 1,
             lease_owner=owner,
@@ -82,7 +82,9 @@ def advance(lease: Lease, to: str, **fields: object) -> bool:
         LeaseLost: The run is somebody else's now.
     """
     with tenant_scope(lease.tenant_id):
-        if journal.move(lease.run_id, to, [Item(to, {})], where=_held(lease), **fields):
+        if journal.move(
+            lease.run_id, to, [Item("state", {"status": to})], where=_held(lease), **fields
+        ):
             return True
         if not Run.objects.filter(_held(lease), pk=lease.run_id).exists():
             raise LeaseLost
@@ -185,7 +187,7 @@ def give_back(lease: Lease, code: str, message: str) -> bool:
         again = journal.move(
             lease.run_id,
             RunStatus.QUEUED,
-            [Item("requeued", {"code": code, "message": message})],
+            requeued(code, message),
             where=_held(lease) & Q(starts__lt=settings.RUN_MAX_ATTEMPTS),
             queued_at=Now(),
             **released(),
@@ -200,6 +202,14 @@ def give_back(lease: Lease, code: str, message: str) -> bool:
 def released() -> dict[str, object]:
     """Return the fields of a run that nobody holds."""
     return {"lease_owner": "", "lease_until": None, "eta_seconds": None}
+
+
+def requeued(code: str, message: object) -> list[Item]:
+    """Return the events of a run that goes back to the queue."""
+    return [
+        Item("warning", {"code": code, "message": str(message)}),
+        Item("state", {"status": RunStatus.QUEUED}),
+    ]
 
 
 def _ended() -> dict[str, object]:

@@ -12,6 +12,8 @@ from dataclasses import asdict
 from types import MappingProxyType
 
 from training.engine import events as engine
+from training.jobs.models import Run
+from training.jobs.states import RunStatus
 from training.jobs.types import Item
 
 SPANS: Mapping[str, tuple[int, int]] = MappingProxyType(
@@ -114,3 +116,10 @@ class Listener:
 
 def _item(event: engine.Event) -> Item:
     return Item(event.kind, {k: v for k, v in asdict(event).items() if k != "at"})
+
+
+def percent_of(run: Run) -> int:
+    """Return how far a run is, 0 to 100; one that ended without a model stays where it was."""
+    if run.status == RunStatus.SUCCEEDED:
+        return 100
+    return percent(run.phase, run.step, run.steps)

@@ -20,15 +20,16 @@ from typing import Any
 
 import structlog
 from django.conf import settings
-from django.utils.translation import gettext as _
+from django.db import InterfaceError, OperationalError, connection
 
 from billing import entitlements, plans
 from modelyard.core import storage
 from modelyard.core.errors import DomainError, Unavailable
+from tenants.scoping.context import tenant_scope
 from training.datasets import selectors as datasets
 from training.engine import events as engine
 from training.engine.spec import TrainSpec
-from training.jobs import forecast, leases, recipes, workdir
+from training.jobs import failures, forecast, leases, recipes, workdir
 from training.jobs.child import Child
 from training.jobs.heartbeat import CANCEL, LOST, OVERTIME, STALLED, Heartbeat
 from training.jobs.models import Run
@@ -36,12 +37,13 @@ from training.jobs.progress import Listener
 from training.jobs.states import RunStatus
 from training.jobs.types import Item, Lease, LeaseLost
 from training.registry import artifacts
+from training.registry import selectors as registry
 from training.registry.types import NewVersion
-from tenants.scoping.context import tenant_scope
 
 logger = structlog.get_logger(__name__)
 CANCELLED_EXIT = 75
 ROWS_FILE = "rows.parquet"
+_STOPPED = {STALLED: failures.STALLED, OVERTIME: failures.TIME_LIMIT}
 
 
 @dataclass(frozen=True)
@@ -77,27 +79,34 @@ def execute(*, tenant_id: uuid.UUID, run_id: uuid.UUID) -> None:
     try:
         _hold(lease)
     except LeaseLost:
-        # Another worker has the run: what this one may have stored belongs to nobody.
         logger.warning("lease_lost", attempt=lease.attempt)
-        storage.delete_prefix(f"{_prefix(lease)}/")
+        _remove_orphans(lease)
 
 
 def _hold(lease: Lease) -> None:
-    order = _order(lease)
+    """Do the attempt; turn whatever goes wrong into an end of the run."""
     folder = workdir.attempt_folder(lease.run_id, lease.attempt)
-    again = False
+    again = True
     try:
+        order = _order(lease)
         with Heartbeat(lease, limit_seconds=order.limit_seconds) as heart:
             again = _attempt(lease, order, folder, heart)
     except Unavailable as error:
         again = leases.give_back(lease, error.code, error.message)
     except DomainError as error:
         leases.fail(lease, error.code, error.message, facts={})
+        again = False
+    except (OperationalError, InterfaceError):
+        logger.exception("database_lost")
+        connection.close()
+        code = failures.DATABASE_LOST
+        again = leases.give_back(lease, code, failures.sentence(code))
     except LeaseLost:
-        again = True
         raise
     except Exception:
-        leases.fail(lease, "internal_error", _broke(), facts={})
+        code = failures.INTERNAL
+        leases.fail(lease, code, failures.sentence(code), facts={})
+        again = False
         raise
     finally:
         if again:
@@ -188,16 +197,18 @@ def _end_without_model(lease: Lease, ended: Exit, heart: Heartbeat) -> bool:
     if heart.verdict == CANCEL:
         leases.cancel(lease)
         return False
-    if heart.verdict in {STALLED, OVERTIME}:
-        code, message = _STOPPED[heart.verdict]
-        leases.fail(lease, code, _(message), facts=tail)
+    stopped = _STOPPED.get(heart.verdict)
+    if stopped is not None:
+        leases.fail(lease, stopped, failures.sentence(stopped), facts=tail)
         return False
     if ended.code in {-signal.SIGKILL, -signal.SIGTERM, CANCELLED_EXIT}:
-        return leases.give_back(lease, "worker_lost", _lost())
+        code = failures.WORKER_LOST
+        return leases.give_back(lease, code, failures.sentence(code))
     if failed is not None and failed.code != "unexpected":
         leases.fail(lease, failed.code, failed.message, facts={})
         return False
-    leases.fail(lease, "engine_crashed", _crashed(), facts=tail)
+    code = failures.ENGINE_CRASHED
+    leases.fail(lease, code, failures.sentence(code), facts=tail)
     return False
 
 
@@ -225,6 +236,18 @@ def _seconds_left(tenant_id: uuid.UUID) -> float:
     return max(0, most - (entitlements.used(tenant_id, plans.TRAIN_MS) or 0)) / 1000
 
 
+def _remove_orphans(lease: Lease) -> None:
+    """Remove what this attempt may have stored, unless the registry knows it.
+
+    (It does when the commit arrived and only its answer was lost.)
+    """
+    prefix = _prefix(lease)
+    with tenant_scope(lease.tenant_id):
+        if registry.version_list().filter(artifact_prefix=prefix).exists():
+            return
+    storage.delete_prefix(f"{prefix}/")
+
+
 def _prefix(lease: Lease, attempt: int | None = None) -> str:
     return artifacts.prefix_for(lease.tenant_id, lease.run_id, attempt or lease.attempt)
 
@@ -239,31 +262,3 @@ def _parse(line: str) -> engine.Event:
 
 def _read(path: Path) -> Any:
     return json.loads(path.read_text(encoding="utf-8"))
-
-
-def _broke() -> str:
-    return _("Something broke on our side. Run it again; if it stays, send us the run's address.")
-
-
-def _crashed() -> str:
-    return _(
-        "The training stopped unexpectedly; the end of its log is in the events. Run it again, "
-        "with a smaller batch if it ran out of memory."
-    )
-
-
-def _lost() -> str:
-    return _("The worker was lost, probably because it ran out of memory. Try a smaller batch.")
-
-
-_STOPPED = {
-    STALLED: (
-        "stalled",
-        "The training said nothing for too long and was stopped. Run it again.",
-    ),
-    OVERTIME: (
-        "time_limit",
-        "The run took all the training time that was left. Train on fewer rows or fewer epochs, "
-        "or upgrade the plan.",
-    ),
-}

@@ -16,7 +16,7 @@ class Lease:
     owner: str
 
 
-class LeaseLost(Exception):  # noqa: N818 - nobody's mistake: somebody else has the run now
+class LeaseLost(Exception):
     """The run is no longer this worker's: stop, and write nothing more."""
 
 

@@ -8,6 +8,7 @@ from django.db.models import Max, QuerySet
 from django.utils.translation import gettext_lazy as _
 
 from modelyard.core.errors import NotFound
+from training.engine.artifact import MANIFEST
 from training.registry.models import Model, ModelVersion
 from training.registry.states import VersionStatus
 from training.registry.types import VersionFacts
@@ -91,3 +92,15 @@ def facts_of(version: ModelVersion) -> VersionFacts:
         created_at=version.created_at,
         metrics=version.metrics,
     )
+
+
+def version_file(version_id: uuid.UUID, name: str) -> VersionFacts:
+    """Return the version if it has a file of that name.
+
+    Raises:
+        NotFound: There is no such version, or no such file in it.
+    """
+    version = version_get(version_id)
+    if name != MANIFEST and name not in {file["name"] for file in version.files}:
+        raise NotFound(_("There is no such file in this version."))
+    return facts_of(version)

@@ -8,7 +8,7 @@ from django.conf import settings
 from django.urls import reverse
 from django.utils.translation import gettext_lazy as _
 from drf_spectacular.types import OpenApiTypes
-from drf_spectacular.utils import OpenApiParameter, extend_schema
+from drf_spectacular.utils import OpenApiParameter, extend_schema, extend_schema_field
 from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -32,7 +32,7 @@ class DeploymentIn(serializers.Serializer[object]):
     version_id = serializers.UUIDField(help_text="A verified model version.")
 
 
-class DeploymentOut(serializers.Serializer[DeploymentFacts]):
+class DeploymentOut(serializers.Serializer[Any]):
     """A deployment; `error_code` and `error` say why one failed."""
 
     id = serializers.UUIDField()
@@ -53,22 +53,34 @@ class DeploymentOut(serializers.Serializer[DeploymentFacts]):
         return predict_url(facts.name)
 
 
-class PredictIn(serializers.Serializer[object]):
-    """One text or up to 128."""
+@extend_schema_field(
+    {
+        "oneOf": [
+            {"type": "string"},
+            {"type": "array", "items": {"type": "string"}, "minItems": 1, "maxItems": MAX_TEXTS},
+        ]
+    }
+)
+class InputsField(serializers.JSONField):
+    """One text, or a list of them."""
 
-    inputs = serializers.ListField(child=serializers.CharField(), max_length=MAX_TEXTS)
+
+class PredictIn(serializers.Serializer[object]):
+    """One text or up to 128; read by `_texts`, which has a sentence for each mistake."""
+
+    inputs = InputsField()
 
 
 class PredictionOut(serializers.Serializer[object]):
     """What the model says of one text."""
 
-    label = serializers.CharField()
+    label = serializers.CharField()  # type: ignore[assignment]  # DRF's word
     score = serializers.FloatField()
     scores = serializers.DictField(child=serializers.FloatField())
     truncated = serializers.BooleanField(help_text="The text's end was cut off before reading.")
 
 
-class UsageOut(serializers.Serializer[object]):
+class CountedOut(serializers.Serializer[object]):
     """What was counted."""
 
     predictions = serializers.IntegerField()
@@ -89,7 +101,7 @@ class PredictOut(serializers.Serializer[object]):
     deployment = serializers.CharField()
     model_version = serializers.UUIDField()
     predictions = PredictionOut(many=True)
-    usage = UsageOut()
+    usage = CountedOut()
     timings_ms = TimingsOut()
 
 
@@ -220,7 +232,9 @@ def _texts(body: Any) -> list[str]:
         raise _wrong(_("`inputs` must be a text or a list of texts."))
     for number, text in enumerate(inputs, start=1):
         if not isinstance(text, str):
-            raise _wrong(_("Input %(number)d is not a text; put it in quotes.") % {"number": number})
+            raise _wrong(
+                _("Input %(number)d is not a text; put it in quotes.") % {"number": number}
+            )
     return inputs
 
 

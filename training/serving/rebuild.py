@@ -20,6 +20,7 @@ from tenants.scoping.context import tenant_scope
 from training.serving import selectors
 from training.serving.records import DeploymentEntry, KeyRecord
 
+
 @dataclass(frozen=True)
 class Caller:
     """Who knocks at the door, and the truth about them; implements `records.Rebuild`.
@@ -113,4 +114,3 @@ def _record(
         rate=allowed.plan.rate,
         burst=allowed.plan.burst,
     )
-

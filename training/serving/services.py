@@ -74,7 +74,12 @@ def deployment_create(*, actor: Actor, name: str, version_id: uuid.UUID) -> Depl
         entitlements.require(actor.tenant_id, plans.DEPLOYMENTS, 1)
         row = _placed(name, version)
         audit.record(
-            actor, "deployment.created", row, name=name, version_id=str(version.id), model=version.title
+            actor,
+            "deployment.created",
+            row,
+            name=name,
+            version_id=str(version.id),
+            model=version.title,
         )
         _drop_record(actor.tenant_id, name)
         ring("serving.load", row)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import datetime as dt
 import os
+import shutil
 import time
 import uuid
 from pathlib import Path
 from typing import Any
 
 import structlog
-from celery import current_app, shared_task
+from celery import shared_task
 from celery.signals import worker_ready
 from django.conf import settings
 
@@ -57,7 +58,7 @@ def load(*, tenant_id: str, deployment_id: str) -> None:
         return
     facts, version = begun
     try:
-        artifacts.artifact_download(version, folder_of(version.id))
+        _fetch(version)
         current_server().load(str(version.id), folder_of(version.id), timeout=LOAD_SECONDS)
     except ServerDownError as error:
         # The row stays as it is; the worker's start and the sweep ring again.
@@ -74,6 +75,20 @@ def load(*, tenant_id: str, deployment_id: str) -> None:
         is_live = services.load_finish(facts)
     if not is_live:
         _let_go(tenant, version.id)
+
+
+def _fetch(version: VersionFacts) -> None:
+    """Bring the artifact to this host; a copy here that has gone wrong is fetched anew."""
+    folder = folder_of(version.id)
+    had_copy = folder.exists()
+    try:
+        artifacts.artifact_download(version, folder)
+    except Conflict as error:
+        if not had_copy:
+            raise
+        logger.warning("cached_artifact_broken", version=version.title, why=error.message)
+        shutil.rmtree(folder)
+        artifacts.artifact_download(version, folder)
 
 
 def _fail(
@@ -149,9 +164,9 @@ def _ring_again(row: Deployment) -> None:
     services.ring("serving.unload" if draining else "serving.load", row)
 
 
-@worker_ready.connect  # type: ignore[untyped-decorator]
+@worker_ready.connect
 def fill_new_server(**_: Any) -> None:
     """A serving worker has started: its server holds nothing yet."""
     shard = os.environ.get(SHARD_VARIABLE)
     if shard:
-        current_app.tasks["serving.ensure"].apply_async(kwargs={"shard": shard})
+        ensure.apply_async(kwargs={"shard": shard})

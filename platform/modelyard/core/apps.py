@@ -4,7 +4,7 @@ from django.apps import AppConfig
 from django.conf import settings
 from django.utils.module_loading import autodiscover_modules
 
-from modelyard.core import observe
+from modelyard.core import observe, queue
 
 
 class CoreConfig(AppConfig):
@@ -14,6 +14,7 @@ class CoreConfig(AppConfig):
     label = "core"
 
     def ready(self) -> None:
-        """Set the logs up and import every app's `tasks`, so that names resolve."""
+        """Set the logs up, then Celery, and import every app's `tasks`, so that names resolve."""
         observe.configure(level=settings.LOG_LEVEL, style=settings.LOG_FORMAT)
+        queue.app.set_default()
         autodiscover_modules("tasks")

@@ -15,7 +15,7 @@ from functools import partial
 import redis.asyncio
 from asgiref.sync import sync_to_async
 from django.conf import settings
-from django.db import transaction
+from django.db import connections, transaction
 
 from modelyard.core import valkey
 
@@ -40,6 +40,14 @@ def _frame(event: Event) -> str:
     return f"id: {number}\nevent: {kind}\ndata: {json.dumps(payload, ensure_ascii=False)}\n\n"
 
 
+def _read_and_release(read: Callable[[int], Sequence[Event]], after: int) -> Sequence[Event]:
+    """Read on a pool's thread and give its database login back: a stream holds none."""
+    try:
+        return read(after)
+    finally:
+        connections.close_all()
+
+
 async def stream(
     topic: str, read: Callable[[int], Sequence[Event]], *, after: int, final: frozenset[str]
 ) -> AsyncIterator[str]:
@@ -60,7 +68,7 @@ async def stream(
         await channel.subscribe(f"live:{topic}")
         yield "retry: 2000\n\n"
         while loop.time() < end:
-            for event in await sync_to_async(read, thread_sensitive=False)(last):
+            for event in await sync_to_async(_read_and_release, thread_sensitive=False)(read, last):
                 last = event[0]
                 yield _frame(event)
                 if event[1] in final:
@@ -70,5 +78,5 @@ async def stream(
             if rung is None:
                 yield ": ping\n\n"
     finally:
-        await channel.aclose()
+        await channel.aclose()  # type: ignore[no-untyped-call]
         await client.aclose()

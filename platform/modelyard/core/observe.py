@@ -11,6 +11,8 @@ from typing import Any
 import structlog
 
 _SECRET = re.compile(r"mdy_[0-9A-Za-z]{8}_[0-9A-Za-z]{33}|sk_(live|test)_\w+|whsec_\w+")
+_SCHEDULED = re.compile(r"Task (billing\.flush_usage|\w+\.(sweep|reap))\[.* succeeded")
+_NOISY = ("botocore", "urllib3", "boto3", "s3transfer", "celery.beat", "celery.worker.strategy")
 _NAMES = re.compile(r"password|secret|authorization|api_key|token", re.IGNORECASE)
 
 
@@ -22,6 +24,11 @@ def redact(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> Mutab
         elif isinstance(value, str):
             event[name] = _SECRET.sub("[redacted]", value)
     return event
+
+
+def _not_the_schedule(record: logging.LogRecord) -> bool:
+    """Keep quiet about scheduled tasks that ended well: they come every second."""
+    return record.levelno > logging.INFO or not _SCHEDULED.search(record.getMessage())
 
 
 def configure(*, level: str, style: str) -> None:
@@ -52,5 +59,6 @@ def configure(*, level: str, style: str) -> None:
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level)
-    for noisy in ("botocore", "urllib3", "boto3", "s3transfer"):
+    for noisy in _NOISY:
         logging.getLogger(noisy).setLevel(logging.WARNING)
+    logging.getLogger("celery.app.trace").addFilter(_not_the_schedule)

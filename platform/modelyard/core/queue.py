@@ -6,9 +6,15 @@ The database row is the queue of record; a lost message costs a sweep, never the
 from __future__ import annotations
 
 from functools import partial
+from typing import Any
 
-from celery import current_app
+from celery import Celery
 from django.db import transaction
+
+app = Celery("modelyard")
+"""The one Celery application of every process: whoever imports this can ring."""
+
+app.config_from_object("django.conf:settings", namespace="CELERY")
 
 
 def enqueue(name: str, /, *, queue: str | None = None, **arguments: str | int) -> None:
@@ -22,6 +28,6 @@ def enqueue(name: str, /, *, queue: str | None = None, **arguments: str | int) -
     Raises:
         KeyError: No task of that name.
     """
-    task = current_app.tasks[name]
-    options = {"queue": queue} if queue else {}
+    task = app.tasks[name]
+    options: dict[str, Any] = {"queue": queue} if queue else {}
     transaction.on_commit(partial(task.apply_async, kwargs=arguments, **options))

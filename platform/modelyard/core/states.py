@@ -28,11 +28,11 @@ class StateMachine:
         """Return the states from which `to` may be reached."""
         return sorted(state for state, targets in self.moves.items() if to in targets)
 
-    def advance(self, rows: QuerySet[Any], to: str, **fields: object) -> int:
+    def advance(self, rows: QuerySet[Any], to: str, /, **fields: object) -> int:
         """Move the selected rows that may move; return how many did (0 = somebody was faster)."""
         return rows.filter(status__in=self.sources(to)).update(status=to, **fields)
 
-    def require(self, row: Model, to: str, **fields: object) -> None:
+    def require(self, row: Model, to: str, /, **fields: object) -> None:
         """Move one row or raise `Conflict` with its present state; the instance is refreshed."""
         rows = type(row)._default_manager.filter(pk=row.pk)  # noqa: SLF001 - Django's public spelling
         moved = self.advance(rows, to, **fields)

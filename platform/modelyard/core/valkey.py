@@ -24,3 +24,8 @@ def cache() -> redis.Redis:
 def serving() -> redis.Redis:
     """Return the client of the database that holds the serving streams."""
     return _client(settings.SERVING_URL, os.getpid())
+
+
+def broker() -> redis.Redis:
+    """Return the client of Celery's database, to look at (only Celery writes there)."""
+    return _client(settings.BROKER_URL, os.getpid())

@@ -8,6 +8,8 @@ import threading
 from collections.abc import Sequence
 from pathlib import Path
 
+from modelyard.embedded.errors import StackError
+
 GRPC_OFFSET = 10_000  # SeaweedFS opens gRPC at each HTTP port plus this
 # Below the range from which the kernel takes ports for outgoing connections (32768 on Linux),
 # even with the offset: a client's socket can never sit on one of ours.
@@ -36,7 +38,7 @@ class PortBook:
             A port on which nothing listens on 127.0.0.1 at the moment.
 
         Raises:
-            OSError: No free port was found.
+            StackError: `no_port` when none was found.
         """
         with self._guard:
             book = self._read()
@@ -49,7 +51,11 @@ class PortBook:
                     if book.get(name) != port:
                         self._write(book | {name: port})
                     return port
-        raise OSError(f"No free port for {name} among {_TRIES} tried on 127.0.0.1.")
+        raise StackError(
+            "no_port",
+            f"No port between {_FIRST} and {_LAST} on 127.0.0.1 is free for {name}. Stop some of "
+            "the servers there.",
+        )
 
     def kept(self, name: str) -> int:
         """The port kept under a name by a stack that runs now.

@@ -34,6 +34,7 @@ class ProcessSpec:
         cwd: Working folder.
         log: File for its output; None hands the lines to the runner.
         identity: As whom it runs.
+        leftovers: Files to remove when it has ended.
     """
 
     name: str
@@ -47,6 +48,7 @@ class ProcessSpec:
     cwd: Path = Path("/")
     log: Path | None = None
     identity: Identity = field(default_factory=Identity)
+    leftovers: tuple[Path, ...] = ()
 
 
 class Process:
@@ -139,3 +141,5 @@ class Process:
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(self.pid, signal.SIGKILL)
         self._guard.remove(self.pid)
+        for path in self.spec.leftovers:
+            path.unlink(missing_ok=True)

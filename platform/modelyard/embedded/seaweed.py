@@ -6,6 +6,7 @@ volume server to requests without one.
 
 import json
 import os
+import shutil
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -58,8 +59,21 @@ class Seaweed:
     cors_origins: tuple[str, ...] = ("*",)
 
     def prepare(self) -> None:
-        """Write the identities file."""
+        """Write the identities file, and clear what only the last run needed."""
         self.identity.own(self.data)
+        for path in self._sockets():
+            try:
+                path.unlink(missing_ok=True)
+            except PermissionError as error:
+                raise StackError(
+                    "socket_taken",
+                    f"{path} belongs to another user. Delete ports.json in {self.data.parent}, so "
+                    "that other ports are picked.",
+                ) from error
+        # The one master's election log: without it the master leads at once and learns the volumes
+        # from the volume server; resuming it, a volume server often comes too early and waits 5 s.
+        for folder in self.data.glob("m[0-9]*"):
+            shutil.rmtree(folder)
         config = self.data / "s3.json"
         config.unlink(missing_ok=True)
         config.touch(mode=0o600)
@@ -100,6 +114,7 @@ class Seaweed:
             stop_order=10,
             log=self.log,
             identity=self.identity,
+            leftovers=self._sockets(),
         )
 
     def answers(self) -> bool:
@@ -151,6 +166,13 @@ class Seaweed:
             "S3_BUCKET": BUCKET,
             "S3_REGION": REGION,
         }
+
+    def _sockets(self) -> tuple[Path, ...]:
+        # Where is not for us to choose.
+        return tuple(
+            Path(f"/tmp/seaweedfs-{part}-grpc-{port + GRPC_OFFSET}.sock")  # noqa: S108
+            for part, port in self.ports.items()
+        )
 
     @cached_property
     def _prober(self) -> "S3Client":

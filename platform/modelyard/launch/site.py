@@ -15,7 +15,9 @@ from modelyard.embedded.errors import StackError
 from modelyard.embedded.guard import Guard
 from modelyard.embedded.supervisor import ProcessSpec, Supervisor, http_answers
 
-_CELERY = ("-m", "celery", "-A", "modelyard", "worker", "--loglevel", "INFO", "--without-gossip", "--without-mingle")
+_CELERY = ("-m", "celery", "-A", "modelyard", "worker", "--loglevel", "INFO")
+_QUIET = ("--without-gossip", "--without-mingle")
+_THREADS = ("-P", "threads", "-c")
 
 
 @dataclass(frozen=True)
@@ -67,7 +69,7 @@ def _worker(place: Place, name: str, queues: str, *more: str, **env: str) -> Pro
     mark = place.state / "run" / f"{name}.ready"
     return ProcessSpec(
         name=name,
-        argv=(sys.executable, *_CELERY, "-n", f"{name}@%h", "-Q", queues, *more),
+        argv=(sys.executable, *_CELERY, *_QUIET, "-n", f"{name}@%h", "-Q", queues, *more),
         env={**env, "MODELYARD_READY_FILE": str(mark)},
         ready=_touched(mark),
         stop_order=10,
@@ -88,9 +90,9 @@ def processes(place: Place) -> list[ProcessSpec]:
             {"DATABASE_URL": ops_login, "DJANGO_SETTINGS_MODULE": "modelyard.settings.ops"},
         ),
         _worker(place, "worker-cpu", "default,imports,billing", "-P", "prefork", "-c", "2"),
-        _worker(place, "worker-train", "training", "-P", "threads", "-c", "1"),
-        _worker(place, "worker-serve", "serving.0", "-P", "threads", "-c", "4", MODELYARD_SHARD="0"),
-        _worker(place, "beat", "system", "-B", "-P", "threads", "-c", "2", DATABASE_URL=ops_login),
+        _worker(place, "worker-train", "training", *_THREADS, "1"),
+        _worker(place, "worker-serve", "serving.0", *_THREADS, "4", MODELYARD_SHARD="0"),
+        _worker(place, "beat", "system", "-B", *_THREADS, "2", DATABASE_URL=ops_login),
     ]
 
 

@@ -51,7 +51,8 @@ def main(arguments: list[str]) -> int:
             place = place_on(stack, state, chosen.port)
             with Site(place, guard=stack.guard, output=sys.stdout):
                 say(f"\nModelyard is up: {place.url}  (mail goes to {state / 'mail'})")
-                say(f"Operators' console: {place.ops_url}\nCtrl-C stops everything.\n")
+                say(f"Operators' console: {place.ops_url}  (`modelyard staff EMAIL` gives a login)")
+                say("Ctrl-C stops everything.\n")
                 threading.Event().wait()
     except StackError as error:
         say(f"modelyard up: {error}")

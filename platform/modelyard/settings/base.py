@@ -1,18 +1,19 @@
 """What all settings share; every value that differs between places comes from the environment.
 
 In a checkout a running embedded stack (`modelyard up`) leaves its addresses in
-`var/stack.json`; they stand in for variables that are not set.
+its state folder; they stand in for variables that are not set.
 """
 
 from __future__ import annotations
 
-import json
 import os
 from pathlib import Path
 
 import environ
 from csp.constants import SELF
 from django.utils.translation import gettext_lazy as _
+
+from modelyard.embedded.record import running_env
 
 ROOT = Path(__file__).resolve().parents[3]
 IN_CHECKOUT = (ROOT / "manage.py").exists()
@@ -21,9 +22,8 @@ TEMPLATES_DIR = ROOT / "templates" if IN_CHECKOUT else PACKAGE / "_templates"
 STATIC_DIR = ROOT / "static" if IN_CHECKOUT else PACKAGE / "_static"
 STATE_DIR = Path(os.environ.get("MODELYARD_STATE", ROOT / "var" if IN_CHECKOUT else "var"))
 
-_stack = STATE_DIR / "stack.json"
-if IN_CHECKOUT and "DATABASE_URL" not in os.environ and _stack.exists():
-    for _name, _value in json.loads(_stack.read_text()).get("env", {}).items():
+if IN_CHECKOUT and "DATABASE_URL" not in os.environ:
+    for _name, _value in (running_env(STATE_DIR) or {}).items():
         os.environ.setdefault(_name, _value)
 
 env = environ.Env()
@@ -33,6 +33,7 @@ SECRET_KEY = env("SECRET_KEY", default="")
 API_KEY_PEPPER = env("API_KEY_PEPPER", default="")
 ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=["localhost", "127.0.0.1"])
 SITE_URL = env("SITE_URL", default="http://localhost:8000").rstrip("/")
+OPS_URL = env("OPS_URL", default="http://localhost:8001").rstrip("/")
 CSRF_TRUSTED_ORIGINS = [SITE_URL]
 
 INSTALLED_APPS = [
@@ -44,6 +45,7 @@ INSTALLED_APPS = [
     "training.jobs",
     "training.serving",
     "modelyard.web",
+    "modelyard.ops",
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.sessions",
@@ -295,7 +297,9 @@ SPECTACULAR_SETTINGS = {
     "PREPROCESSING_HOOKS": ["modelyard.core.http.schema.only_key_routes"],
     "SECURITY": [{"apiKey": []}],
     "APPEND_COMPONENTS": {
-        "securitySchemes": {"apiKey": {"type": "http", "scheme": "bearer", "bearerFormat": "mdy_..."}}
+        "securitySchemes": {
+            "apiKey": {"type": "http", "scheme": "bearer", "bearerFormat": "mdy_..."}
+        }
     },
 }
 

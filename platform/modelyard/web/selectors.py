@@ -2,12 +2,181 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import uuid
+from dataclasses import dataclass
 
+from django.urls import reverse
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy as later
+from django.utils.translation import ngettext
+
+from billing import plans, usage
+from billing import selectors as billing
+from modelyard.core import clock
+from tenants.models import AuditEvent, Tenant
 from tenants.scoping.context import tenant_scope
+from tenants.selectors import audit_list, people_named
+from training.datasets import selectors as datasets
+from training.jobs import progress
+from training.jobs import selectors as jobs
+from training.jobs.models import Run
+from training.registry import selectors as registry
+from training.serving import selectors as serving
+
+RECENT = 8
+HOURS = 24
+
+ACTS = {
+    "tenant.created": ("box", later("Workspace created")),
+    "key.created": ("key-round", later("API key created")),
+    "key.revoked": ("key-round", later("API key revoked")),
+    "dataset.created": ("database", later("Dataset created")),
+    "upload.finished": ("cloud-upload", later("File uploaded")),
+    "upload.imported": ("cloud-upload", later("File imported")),
+    "version.frozen": ("database", later("Dataset version frozen")),
+    "run.submitted": ("play", later("Run started")),
+    "run.cancelled": ("circle-x", later("Run cancelled")),
+    "model_version.registered": ("box", later("Model version registered")),
+    "deployment.created": ("rocket", later("Deployment created")),
+    "deployment.live": ("rocket", later("Deployment serves")),
+    "deployment.failed": ("rocket", later("Deployment failed")),
+    "deployment.stopped": ("rocket", later("Deployment stopped")),
+    "run.retried": ("play", later("Run tried again")),
+    "plan.changed": ("credit-card", later("Plan changed")),
+}
+"""Action -> icon and words; an action that is not here is shown by its name."""
+
+
+@dataclass(frozen=True)
+class Step:
+    """One line of the checklist."""
+
+    label: str
+    url: str
+    done: bool
 
 
 def nav_counts(tenant_id: uuid.UUID) -> dict[str, int]:
     """Return how many datasets, runs at work, models and live deployments there are."""
     with tenant_scope(tenant_id):
-        return {}
+        return {
+            "datasets": datasets.dataset_count(),
+            "runs": jobs.run_active().count(),
+            "models": registry.model_count(),
+            "deployments": serving.live_count(),
+        }
+
+
+def _run_line(run: Run, slug: str) -> dict[str, object]:
+    return {
+        "title": f"{run.model_name}, " + _("run %(n)d") % {"n": run.number},
+        "url": reverse("runs:detail", args=[slug, run.pk]),
+        "percent": progress.percent_of(run),
+        "eta": run.eta_seconds,
+        "left": run.get_status_display(),
+        "right": f"{run.step} / {run.steps}" if run.steps else "",
+    }
+
+
+def jobs_at_work(tenant: Tenant) -> list[dict[str, object]]:
+    """Return the runs and imports at work, for the tray."""
+    found = [_run_line(run, tenant.slug) for run in jobs.run_active()[:5]]
+    for upload in datasets.upload_active()[:5]:
+        found.append(
+            {
+                "title": _("Import %(file)s") % {"file": upload.filename},
+                "url": reverse("datasets:map", args=[tenant.slug, upload.dataset_id, upload.pk]),
+                "percent": datasets.upload_progress(upload).percent,
+            }
+        )
+    return found
+
+
+def _deployments(tenant: Tenant) -> list[dict[str, object]]:
+    since = clock.now() - dt.timedelta(hours=HOURS - 1)
+    first = since.replace(minute=0, second=0, microsecond=0)
+    hours = usage.by_hour(tenant.pk, plans.PREDICTIONS, "deployment", since=first)
+    found = []
+    for row in serving.deployment_list()[:8]:
+        mine = {hour.start: hour.requests for hour in hours.get(str(row.pk), [])}
+        found.append(
+            {
+                "name": row.name,
+                "status": row.status,
+                "version": row.version.number,
+                "calls": sum(mine.values()),
+                "series": [mine.get(first + dt.timedelta(hours=n), 0) for n in range(HOURS)],
+            }
+        )
+    return found
+
+
+def _checklist(tenant: Tenant, counts: dict[str, int], predicted: bool) -> list[Step]:
+    frozen = datasets.version_frozen_list().exists()
+    slug = tenant.slug
+    return [
+        Step(_("Import data"), reverse("datasets:new", args=[slug]), counts["datasets"] > 0),
+        Step(_("Freeze a version"), reverse("datasets:list", args=[slug]), frozen),
+        Step(_("Train a model"), reverse("runs:new", args=[slug]), counts["models"] > 0),
+        Step(
+            _("Deploy it"),
+            reverse("deployments:new", args=[slug]),
+            serving.deployment_list().exists(),
+        ),
+        Step(_("Get a prediction"), reverse("deployments:list", args=[slug]), predicted),
+    ]
+
+
+def _recent(tenant: Tenant) -> list[dict[str, object]]:
+    rows: list[AuditEvent] = list(audit_list()[:RECENT])
+    people = people_named([row.actor_id for row in rows if row.actor_kind == "user"])
+    found = []
+    for row in rows:
+        icon, words = ACTS.get(row.action, ("activity", row.action))
+        name = row.facts.get("name", "")
+        who = people.get(row.actor_id, "") if row.actor_kind == "user" else row.actor_kind
+        found.append(
+            {
+                "icon": icon,
+                "text": f"{words}: {name}" if name else words,
+                "who": who,
+                "at": row.created_at,
+            }
+        )
+    return found
+
+
+def _sentence(counts: dict[str, int]) -> str:
+    live = ngettext("%(n)d deployment answers", "%(n)d deployments answer", counts["deployments"])
+    runs = ngettext("%(n)d run is at work", "%(n)d runs are at work", counts["runs"])
+    return f"{live % {'n': counts['deployments']}}, {runs % {'n': counts['runs']}}."
+
+
+def _stats(tenant: Tenant, counts: dict[str, int]) -> list[dict[str, object]]:
+    summary = billing.summary(tenant.pk)
+    predictions = next(one for one in summary.gauges if one.name == plans.PREDICTIONS)
+    return [
+        {"label": _("Datasets"), "value": counts["datasets"]},
+        {"label": _("Models"), "value": counts["models"]},
+        {"label": _("Live deployments"), "value": counts["deployments"]},
+        {"label": _("Predictions this month"), "value": predictions.used},
+    ]
+
+
+def home(tenant: Tenant) -> dict[str, object]:
+    """Return what the home page shows."""
+    counts = nav_counts(tenant.pk)
+    stats = _stats(tenant, counts)
+    checklist = _checklist(tenant, counts, predicted=bool(stats[-1]["value"]))
+    return {
+        "is_empty": counts["datasets"] == 0,
+        "sentence": _sentence(counts),
+        "stats": stats,
+        "waiting": [],
+        "running": [_run_line(run, tenant.slug) for run in jobs.run_active()[:4]],
+        "deployments": _deployments(tenant),
+        "checklist": checklist,
+        "checklist_done": sum(step.done for step in checklist),
+        "recent": _recent(tenant),
+    }

@@ -10,8 +10,8 @@ import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-CHAR = 6.1  # average advance of an 11 px Latin character
-WIDE = 11.2  # of a Chinese one
+CHAR = 6.7  # average advance of an 11 px Latin character
+WIDE = 11.5  # of a Chinese one
 
 
 def text_width(text: str) -> float:
@@ -27,7 +27,7 @@ def number(value: float) -> str:
 def share(part: float, whole: float) -> str:
     """Write a share as a percentage, with one decimal below 1%."""
     percent = 100 * part / whole if whole else 0.0
-    return f"{percent:.1f}%" if 0 < percent < 1 else f"{percent:.0f}%"
+    return f"{percent:.1f}%" if 0 < percent < 0.95 else f"{percent:.0f}%"
 
 
 def _c(value: float) -> str:
@@ -79,7 +79,7 @@ def bars(items: Sequence[tuple[str, float]], *, muted: str = "") -> Plot:
     The bar whose label equals `muted` is hatched: it is a rest, not a category.
     """
     left = max(84.0, *(text_width(label) for label, _ in items)) if items else 84.0
-    bar, numbers, width = 150.0, left + 206, left + 246
+    bar, numbers, width = 150.0, left + 208, left + 254
     peak = max((value for _, value in items), default=0) or 1
     total = sum(value for _, value in items)
     marks = tuple(
@@ -128,7 +128,7 @@ def confusion(labels: Sequence[str], matrix: Sequence[Sequence[int]]) -> Plot:
                     text_y=_c(top + 12 + (i + 0.5) * cell),
                     css="cell-ok" if right else ("cell-err" if count else ""),
                     # A right cell is full blue: its number must stay readable on it.
-                    opacity="1" if right else f"{min(0.10 + 0.34 * math.sqrt(fraction), 0.5):.2f}",
+                    opacity="1" if right else f"{min(0.11 + 3.1 * fraction, 0.55):.2f}",
                     extra="t-on" if right else ("t-ink" if fraction > 0.015 else ""),
                     extra_x="ring" if (i, j) == worst else "",
                 )
@@ -140,7 +140,7 @@ def confusion(labels: Sequence[str], matrix: Sequence[Sequence[int]]) -> Plot:
     )  # fmt: skip
     end = left + 9 + n * cell
     overhang = widest * 0.79 - cell / 2 if n > 3 else 0.0
-    width = max(end + max(50.0, overhang), 300.0)
+    width = max(end + max(50.0, overhang), 440.0)
     return Plot(
         _c(width), _c(top + 11 + n * cell), tuple(marks), heads=heads, left=_c(left),
         right=_c(end + 7), top=_c(top), base="tilt" if n > 3 else "",
@@ -199,10 +199,12 @@ def columns(days: Sequence[tuple[str, float]]) -> Plot:
 def dots(rows: Sequence[tuple[str, float, float | None, int]]) -> Plot:
     """Lay out a dot plot: one row of 30 px for each (label, value, compared value, count)."""
     left = max(66.0, *(text_width(row[0]) for row in rows)) + 20 if rows else 86.0
-    right, width = 382.0, 470.0
+    right, width = 374.0, 470.0
     values = [v for row in rows for v in row[1:3] if v is not None]
-    low = math.floor((min(values, default=0) - 0.02) * 10) / 10
-    low = min(max(low, 0.0), 0.9)
+    lowest = min(values, default=0) - 0.01
+    low = next((edge for edge in (0.9, 0.8, 0.7, 0.6, 0.5, 0.4, 0.2) if lowest >= edge), 0.0)
+    step = 0.05 if low >= 0.8 else 0.1 if low >= 0.5 else 0.2
+    steps = round((1 - low) / step)
 
     def at(value: float) -> float:
         return left + (right - left) * (value - low) / (1 - low)
@@ -226,11 +228,11 @@ def dots(rows: Sequence[tuple[str, float, float | None, int]]) -> Plot:
         for k, (label, value, other, count) in enumerate(rows)
     )
     base = 16.0 + 30 * len(rows)
+    edges = [low + step * k for k in range(steps + 1)]
     ticks = tuple(
-        Mark("", f"{low + (1 - low) * k / 4:.2f}", _c(at(low + (1 - low) * k / 4)), "4", "",
-             _c(base - 6), _c(at(low + (1 - low) * k / 4)), _c(base + 12))
-        for k in range(5)
-    )  # fmt: skip
+        Mark("", f"{edge:.2f}", _c(at(edge)), "4", "", _c(base - 6), _c(at(edge)), _c(base + 12))
+        for edge in edges
+    )
     return Plot(
         _c(width), _c(base + 20), marks, ticks=ticks, left=_c(left), right="424", note_x="470",
         base=_c(base + 12),
@@ -245,4 +247,6 @@ def spark(values: Sequence[float]) -> Plot:
     if not points:
         return Plot("120", "32", ())
     line = "M" + "L".join(points)
-    return Plot("120", "32", (), path=line, area=f"{line}L{2 + step * (len(points) - 1):.1f} 32L2 32Z")
+    return Plot(
+        "120", "32", (), path=line, area=f"{line}L{2 + step * (len(points) - 1):.1f} 32L2 32Z"
+    )

@@ -10,6 +10,7 @@ STATES = {
     # uploads and dataset versions
     "receiving": ("run", _("Uploading")),
     "verifying": ("run", _("Checking the file")),
+    "mapping": ("warn", _("Waiting for you")),
     "importing": ("run", _("Importing")),
     "done": ("ok", _("Imported")),
     "rejected": ("err", _("Rejected")),

@@ -89,6 +89,7 @@ class Child:
         self._asked: dict[int, Future[dict[str, Any]]] = {}
         self._numbers = itertools.count(1)
         self._serving = False
+        self._up = threading.Event()
         self._stopping = threading.Event()
         self._supervisor = threading.Thread(target=self._supervise, name="model-server")
         self._supervisor.daemon = True
@@ -121,7 +122,9 @@ class Child:
                 self._say(cmd="serve")
 
     def load(self, version: str, folder: Path, *, timeout: float = 60.0) -> None:
-        """Make a version answer; safe to repeat.
+        """Make a version answer: when this returns, the server is alive and has it.
+
+        Safe to repeat.
 
         Raises:
             LoadRefusedError: The artifact is wrong or does not fit; it will not be tried again.
@@ -133,12 +136,15 @@ class Child:
                 future = self._loads[version] = Future()
                 self._folders[version] = folder
                 self._say(cmd="load", version=version, folder=str(folder))
+        until = time.monotonic() + timeout
         try:
             future.result(timeout)
         except FutureTimeout as error:
             raise ServerDownError(
                 f"The model server did not load {version} in {timeout} s."
             ) from error
+        if not self._up.wait(until - time.monotonic()):
+            raise ServerDownError("The model server loaded the model and cannot reach Valkey.")
 
     def drop(self, version: str) -> None:
         """Let a version go; its requests are answered `not_loaded` from now on."""
@@ -215,6 +221,7 @@ class Child:
         with self._lock:
             if self._stopping.is_set():
                 return None
+            self._up.clear()
             self._process = subprocess.Popen(  # noqa: S603 - our own module, our own arguments
                 self._config.command(),
                 env=self._config.environment(),
@@ -256,6 +263,11 @@ class Child:
                     self._folders.pop(version, None)
                     refusal = LoadRefusedError(message["message"], code=message["code"])
                     self._settle(version, refusal)
+                case "serving":
+                    self._up.set()
+                case "valkey_lost":
+                    self._up.clear()
+                    logger.warning("the model server lost Valkey: %s", message["message"])
                 case "evicted":
                     logger.info("model %s made room for another", version)
                     self._folders.pop(version, None)

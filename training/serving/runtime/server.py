@@ -93,7 +93,6 @@ class ModelServer:
                 if not connected:
                     self._connect()
                     connected = True
-                    self._log("serving")
                 if self._turn():
                     break
             except redis.RedisError as error:
@@ -109,6 +108,8 @@ class ModelServer:
         self._own = [item for item in self._streams.own_pending() if item.id not in known]
         self._due = _Due()
         self._idle = False
+        self._tick()
+        self._log("serving")
 
     def _turn(self) -> bool:
         """Do one round; return whether the server may leave."""

@@ -2,8 +2,16 @@
 
 from __future__ import annotations
 
+import uuid
+from dataclasses import dataclass
+from typing import Any
+
+from django.db.models import QuerySet
+from django.utils.translation import gettext_lazy as _
 from rest_framework.pagination import CursorPagination
 from rest_framework.response import Response
+
+from modelyard.core.errors import Invalid
 
 
 class Pages(CursorPagination):
@@ -30,3 +38,30 @@ class Pages(CursorPagination):
                 "has_more": {"type": "boolean"},
             },
         }
+
+
+@dataclass(frozen=True)
+class Keyset:
+    """One page of rows for a template; `next` is the cursor of the page after it, or ''."""
+
+    rows: list[Any]
+    next: str
+
+
+def keyset(rows: QuerySet[Any], cursor: str, *, size: int = 25) -> Keyset:
+    """Return the rows after `cursor` (a row's id; '' is the first page), newest first.
+
+    Raises:
+        Invalid: The cursor is not one of ours.
+    """
+    rows = rows.order_by("-id")
+    if cursor:
+        try:
+            rows = rows.filter(pk__lt=uuid.UUID(cursor))
+        except ValueError as error:
+            raise Invalid(
+                _("This page's link is broken. Go back to the first page."), code="cursor_invalid"
+            ) from error
+    found = list(rows[: size + 1])
+    more = found[size - 1].pk.hex if len(found) > size else ""
+    return Keyset(found[:size], more)

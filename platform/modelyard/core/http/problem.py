@@ -44,7 +44,7 @@ _TITLES = {
 def document(request: HttpRequest, error: errors.DomainError) -> dict[str, object]:
     """Return the problem document of `error`."""
     return {
-        "type": f"/docs/errors#{error.code}",
+        "type": f"urn:modelyard:problem:{error.code}",
         "title": _TITLES.get(error.status, "Error"),
         "status": error.status,
         "code": error.code,
@@ -82,7 +82,8 @@ def respond(request: HttpRequest, error: errors.DomainError) -> HttpResponse:
             request, "components/problem.html", {"problem": body}, status=error.status
         )
     else:
-        context = {**body, "sentence": body["detail"], "title": _(_TITLES.get(error.status, "Error"))}
+        title = _(_TITLES.get(error.status, "Error"))
+        context = {**body, "sentence": body["detail"], "title": title}
         response = render(request, "errors/problem.html", context, status=error.status)
     for name, value in headers(error).items():
         response.headers[name] = value
@@ -187,7 +188,10 @@ def bad_request(request: HttpRequest, exception: Exception | None = None) -> Htt
 def server_error(request: HttpRequest) -> HttpResponse:
     """Django's 500 handler: says that it is ours, and names the request."""
     error = errors.DomainError(
-        _("Something broke on our side, and nothing was changed. Try again; if it stays, send us the request id."),
+        _(
+            "Something broke on our side, and nothing was changed. Try again; if it stays,"
+            " send us the request id."
+        ),
         code="internal_error",
     )
     error.status = 500

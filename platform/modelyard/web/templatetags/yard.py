@@ -64,30 +64,31 @@ CSS_BY_INPUT = {
     "radio": "radio radio-sm radio-primary",
     "file": "file-input w-full",
     "select": "select w-full",
+    "textarea": "textarea w-full",
 }
 
 
 @register.inclusion_tag("components/field.html")
 def field(bound: forms.BoundField, css: str = "", hint: str = "") -> dict[str, Any]:
     """Write a form field: label, control, help and errors, tied together for assistive tools."""
-    kind = getattr(bound.field.widget, "input_type", None)
-    if isinstance(bound.field.widget, forms.Textarea):
-        kind, style = "textarea", "textarea w-full"
-    else:
-        style = CSS_BY_INPUT.get(kind or "", "input w-full")
-    attrs: dict[str, Any] = {"class": f"{style} {css}".strip()}
+    widget = bound.field.widget
+    kind = "textarea" if isinstance(widget, forms.Textarea) else getattr(widget, "input_type", "")
+    attrs: dict[str, Any] = {"class": f"{CSS_BY_INPUT.get(kind, 'input w-full')} {css}".strip()}
     described = [f"{bound.id_for_label}-hint"] if hint or bound.help_text else []
     if bound.errors:
         described.append(f"{bound.id_for_label}-error")
         attrs["aria-invalid"] = "true"
     if described:
         attrs["aria-describedby"] = " ".join(described)
+    several = isinstance(widget, (forms.RadioSelect, forms.CheckboxSelectMultiple))
+    if several:
+        widget.attrs.update(attrs)  # read by each option; a form's widgets are its own copies
     return {
         "field": bound,
-        "control": bound.as_widget(attrs=attrs),
+        "control": "" if several else bound.as_widget(attrs=attrs),
         "hint": hint or bound.help_text,
         "kind": kind,
-        "several": isinstance(bound.field.widget, (forms.RadioSelect, forms.CheckboxSelectMultiple)),
+        "several": several,
     }
 
 
@@ -190,8 +191,13 @@ def short(digest: str) -> str:
 
 
 @register.inclusion_tag("components/charts/bars.html")
-def bar_chart(  # noqa: PLR0913
-    key: str, finding: str, what: str, items: Sequence[tuple[str, float]], head: str, muted: str = ""
+def bar_chart(
+    key: str,
+    finding: str,
+    what: str,
+    items: Sequence[tuple[str, float]],
+    head: str,
+    muted: str = "",
 ) -> dict[str, Any]:
     """Draw horizontal bars of (label, value) pairs, with a table of the same numbers.
 
@@ -228,7 +234,7 @@ def confusion_chart(
 
 
 @register.inclusion_tag("components/charts/columns.html")
-def column_chart(  # noqa: PLR0913
+def column_chart(
     key: str, finding: str, what: str, days: Sequence[tuple[str, float]], head: str, axis: str = ""
 ) -> dict[str, Any]:
     """Draw one column a day of (label, value) pairs, with a table of the same numbers."""
@@ -239,7 +245,7 @@ def column_chart(  # noqa: PLR0913
 
 
 @register.inclusion_tag("components/charts/dots.html")
-def dot_chart(  # noqa: PLR0913
+def dot_chart(
     key: str,
     finding: str,
     what: str,
@@ -262,4 +268,3 @@ def dot_chart(  # noqa: PLR0913
 def spark(values: Sequence[float]) -> dict[str, Any]:
     """Draw a sparkline without axes; the number it belongs to stands beside it."""
     return {"plot": svg.spark(values)}
-

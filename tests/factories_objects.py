@@ -1,0 +1,70 @@
+"""One object of every kind in a tenant, for tests that walk all addresses."""
+
+from __future__ import annotations
+
+import uuid
+
+from modelyard.core import clock, storage
+from tenants.models import Tenant
+from tenants.scoping.context import tenant_scope
+from tests.factories import owner_of
+from training.datasets.models import Dataset, DatasetVersion, Example, Upload
+from training.jobs.models import Run, RunEvent
+from training.registry.models import Model, ModelVersion
+from training.serving.models import Deployment
+
+
+def _dataset(tenant: Tenant) -> tuple[Dataset, Upload, DatasetVersion]:
+    now = clock.now()
+    dataset = Dataset.objects.create(name=f"reviews of {tenant.slug}")
+    upload = Upload.objects.create(
+        dataset=dataset, filename="a.csv", status="done", moved_at=now, bytes=10,
+        storage_key=storage.tenant_key(tenant.pk, "uploads", "a.csv"),
+    )  # fmt: skip
+    Example.objects.create(
+        dataset=dataset, upload=upload, line=2, data={"text": "fine"}, label="good",
+        content_hash=uuid.uuid4().hex, group_hash=uuid.uuid4().hex,
+    )  # fmt: skip
+    version = DatasetVersion.objects.create(
+        dataset=dataset, number=1, status="frozen", moved_at=now, rows=1, frozen_at=now,
+        shares=[0.8, 0.1, 0.1], label_counts={"good": 1},
+        split_counts={"train": 1}, content_hash="0" * 64,
+        rows_key=storage.tenant_key(tenant.pk, "datasets", "rows.parquet"),
+    )  # fmt: skip
+    return dataset, upload, version
+
+
+def _model(tenant: Tenant, version: DatasetVersion) -> ModelVersion:
+    model = Model.objects.create(name="sentiment")
+    return ModelVersion.objects.create(
+        model=model, number=1, status="verified", dataset_version=version, run_id=uuid.uuid4(),
+        artifact_prefix=storage.tenant_key(tenant.pk, "models", "x") + "/", manifest_sha256="0" * 64,
+        bytes=1, labels=["bad", "good"], base="tiny", engine_version="1",
+    )  # fmt: skip
+
+
+def make_everything(tenant: Tenant) -> dict[str, object]:
+    """Make one of each and return their ids by the names of the URL's parameters."""
+    owner = owner_of(tenant)
+    with tenant_scope(tenant.pk):
+        dataset, upload, version = _dataset(tenant)
+        trained = _model(tenant, version)
+        run = Run.objects.create(
+            number=1, actor_kind="user", actor_id=owner.id, dataset_version=version,
+            model_name="sentiment", spec={}, status="failed", queued_at=clock.now(),
+            error_code="no_rows", error_message="There are no rows.",
+        )  # fmt: skip
+        RunEvent.objects.create(run=run, seq=1, attempt=1, kind="failed", payload={})
+        deployment = Deployment.objects.create(
+            name="sentiment", model=trained.model, version=trained, status="stopped",
+            shard="0", moved_at=clock.now(),
+        )  # fmt: skip
+    return {
+        "dataset_id": dataset.pk,
+        "upload_id": upload.pk,
+        "version_id": version.pk,
+        "run_id": run.pk,
+        "model_id": trained.model.pk,
+        "model_version_id": trained.pk,
+        "name": deployment.name,
+    }

@@ -1,0 +1,158 @@
+"""Factories of the console's tests: its own process on the test database, operators, runs."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from urllib.parse import urlsplit, urlunsplit
+
+import httpx2
+from django.contrib.auth.hashers import PBKDF2PasswordHasher
+from django.db import connection
+from django.utils.text import slugify
+
+from modelyard.core import clock
+from modelyard.embedded.ports import PortBook
+from tenants.models import Tenant, User
+from tenants.scoping.context import tenant_scope
+from tests import stack
+from tests.factories import make_user
+from training.datasets.models import Dataset, DatasetVersion
+from training.jobs.models import Run, RunEvent
+
+PASSWORD = "the operators' own password"
+_TOKEN = re.compile(r'name="csrfmiddlewaretoken" value="([^"]+)"')
+
+
+def make_staff() -> User:
+    """Make an operator (with a hash that the console's own settings know)."""
+    user = make_user()
+    user.is_staff = True
+    user.password = PBKDF2PasswordHasher().encode(PASSWORD, "saltsaltsalt", 1000)
+    user.save()
+    return user
+
+
+def make_run(tenant: Tenant, status: str = "failed", **fields: object) -> Run:
+    """Make a run in a state that needs no model version, with two lines in its log."""
+    with tenant_scope(tenant.pk):
+        dataset = Dataset.objects.create(name=f"data {Dataset.objects.count()}")
+        version = DatasetVersion.objects.create(
+            dataset=dataset, number=1, status="frozen", moved_at=clock.now(), shares={}
+        )
+        run: Run = Run.objects.create(
+            number=Run.objects.count() + 1,
+            actor_kind="user",
+            actor_id="somebody",
+            dataset_version=version,
+            model_name=f"{slugify(tenant.name)}-intent",
+            spec={},
+            status=status,
+            queued_at=clock.now(),
+            finished_at=clock.now() if status == "failed" else None,
+            attempt=3,
+            starts=3,
+            last_seq=2,
+            **fields,
+        )
+        for seq, kind in ((1, "starting"), (2, status)):
+            RunEvent.objects.create(
+                run=run, seq=seq, attempt=3, kind=kind, payload={"said": f"line {seq} <b>"}
+            )
+    return run
+
+
+@dataclass
+class Console:
+    """A browser at the console."""
+
+    url: str
+    http: httpx2.Client = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.http = httpx2.Client(base_url=self.url, follow_redirects=True, timeout=30)
+
+    def get(self, path: str) -> httpx2.Response:
+        """Open a page."""
+        return self.http.get(path)
+
+    def post(self, path: str, page: str, **data: str) -> httpx2.Response:
+        """Send a form that stands on `page`, with its token."""
+        found = _TOKEN.search(self.get(page).text)
+        token = found.group(1) if found else ""
+        return self.http.post(path, data={"csrfmiddlewaretoken": token, **data})
+
+    def sign_in(self, user: User, password: str = PASSWORD) -> httpx2.Response:
+        """Sign in; the answer is the page one lands on."""
+        return self.post("/login/", "/login/", username=user.email, password=password, next="/")
+
+
+@contextmanager
+def running_console() -> Iterator[str]:
+    """Run the console as `modelyard up` does, with the ops login, on the test database."""
+    login = urlsplit(os.environ["OPS_DATABASE_URL"])
+    database = urlunsplit(login._replace(path=f"/{connection.settings_dict['NAME']}"))
+    port = PortBook(stack.STATE / "ports.json").port("ops-test")
+    url = f"http://localhost:{port}"
+    env = {
+        **os.environ,
+        "DJANGO_SETTINGS_MODULE": "modelyard.settings.ops",
+        "DATABASE_URL": database,
+        "OPS_URL": url,
+        "SECRET_KEY": "tests-only",
+    }
+    log = Path(stack.STATE / "console.log")
+    command = [sys.executable, "-m", "uvicorn", "modelyard.ops.asgi:application"]
+    with log.open("w") as output:
+        process = subprocess.Popen(
+            [*command, "--port", str(port), "--log-level", "warning"],
+            env=env,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+        )
+    try:
+        _wait(url, process, log)
+        yield url
+    finally:
+        process.terminate()
+        process.wait(20)
+
+
+@contextmanager
+def running_worker(name: str) -> Iterator[None]:
+    """Run a Celery worker that has nothing to do."""
+    mark = Path(stack.STATE / "worker.ready")
+    mark.unlink(missing_ok=True)
+    env = {**os.environ, "MODELYARD_READY_FILE": str(mark)}
+    command = [sys.executable, "-m", "celery", "-A", "modelyard", "worker", "-n", name]
+    process = subprocess.Popen([*command, "-P", "threads", "-c", "1", "-Q", "nothing"], env=env)
+    try:
+        end = time.monotonic() + 60
+        while not mark.exists():
+            assert process.poll() is None
+            assert time.monotonic() < end, "the worker did not start"
+            time.sleep(0.1)
+        yield
+    finally:
+        process.terminate()
+        process.wait(20)
+
+
+def _wait(url: str, process: subprocess.Popen[bytes], log: Path) -> None:
+    end = time.monotonic() + 60
+    while time.monotonic() < end:
+        if process.poll() is not None:
+            break
+        try:
+            if httpx2.get(f"{url}/livez").status_code == 200:
+                return
+        except httpx2.TransportError:
+            time.sleep(0.1)
+    raise AssertionError(f"the console did not start:\n{log.read_text()[-3000:]}")

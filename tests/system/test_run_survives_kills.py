@@ -1,0 +1,109 @@
+"""`kill -9` of the worker or of the training child at a random moment of a run.
+
+The run ends exactly once, with one artifact set and one charge. Seeds are printed.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import time
+from pathlib import Path
+from typing import Any
+
+import boto3
+import psutil
+import pytest
+
+from tests.site import RunningSite
+from tests.system.customer import Customer, new_customer
+
+pytestmark = pytest.mark.system
+EPOCHS = 60
+FIRST_SEED = int(os.environ.get("MODELYARD_SEED", "20261125"))
+
+
+@pytest.fixture(scope="module")
+def customer(site: RunningSite, tmp_path_factory: pytest.TempPathFactory) -> Customer:
+    return new_customer(site, tmp_path_factory.mktemp("kills"))
+
+
+@pytest.fixture(scope="module")
+def whole_seconds(customer: Customer) -> float:
+    """How long the run takes when nobody disturbs it."""
+    started = time.monotonic()
+    row = customer.end_of(customer.train(epochs=EPOCHS)["id"])
+    assert row["status"] == "succeeded", row
+    return time.monotonic() - started
+
+
+def training_child(site: RunningSite) -> psutil.Process | None:
+    worker = psutil.Process(site.pid("worker-train"))
+    for child in worker.children(recursive=True):
+        if "training.engine" in child.cmdline():
+            return child
+    return None
+
+
+def artifact_folders(site: RunningSite, run: str) -> dict[str, set[str]]:
+    """Return the objects of the run's model, by attempt folder."""
+    env = site.place.env
+    client = boto3.client(
+        "s3", endpoint_url=env["S3_ENDPOINT_URL"], aws_access_key_id=env["S3_ACCESS_KEY"],
+        aws_secret_access_key=env["S3_SECRET_KEY"], region_name=env["S3_REGION"],
+    )  # fmt: skip
+    found: dict[str, set[str]] = {}
+    for page in client.get_paginator("list_objects_v2").paginate(Bucket=env["S3_BUCKET"]):
+        for row in page.get("Contents", []):
+            if f"/{run}/" in row["Key"]:
+                folder, _slash, name = row["Key"].rpartition("/")
+                found.setdefault(folder, set()).add(name)
+    return found
+
+
+def check_it_ended_once(site: RunningSite, customer: Customer, run: dict[str, Any]) -> None:
+    assert run["status"] == "succeeded", run
+    events = customer.api.get(f"runs/{run['id']}/events")["events"]
+    while more := customer.api.get(f"runs/{run['id']}/events", after=events[-1]["seq"])["events"]:
+        events += more
+    assert [one["kind"] for one in events].count("succeeded") == 1
+    assert [one["seq"] for one in events] == list(range(1, len(events) + 1))
+    folders = artifact_folders(site, run["id"])
+    assert len(folders) == 1, folders
+    assert {"manifest.json", "model.safetensors", "config.json"} <= next(iter(folders.values()))
+    charges = customer.api.get("usage/entries", request_id=f"run:{run['id']}")["data"]
+    assert [(one["meter"], one["amount"] > 0) for one in charges] == [("train_ms", True)]
+    versions = customer.api.get("model-versions", limit=200)["data"]
+    assert [one["run_id"] for one in versions].count(run["id"]) == 1
+
+
+@pytest.mark.timeout(180)
+@pytest.mark.parametrize("seed", [FIRST_SEED + n for n in range(5)])
+def test_a_run_whose_worker_or_child_is_killed_ends_once_with_one_model_and_one_charge(
+    site: RunningSite, customer: Customer, whole_seconds: float, seed: int
+) -> None:
+    picker = random.Random(seed)
+    moment = picker.uniform(0.3, max(1.0, whole_seconds * 0.9))
+    victim = picker.choice(["worker", "child"])
+    run = customer.train(epochs=EPOCHS)
+    time.sleep(moment)
+    child = training_child(site)
+    print(f"seed {seed}: kill -9 of the {victim} after {moment:.2f} s of about {whole_seconds:.1f}")
+    if victim == "child" and child is not None:
+        child.kill()
+    else:
+        os.kill(site.pid("worker-train"), signal.SIGKILL)
+    check_it_ended_once(site, customer, customer.end_of(run["id"]))
+
+
+@pytest.mark.timeout(120)
+def test_the_training_child_dies_with_its_worker(site: RunningSite, customer: Customer) -> None:
+    run = customer.train(epochs=EPOCHS)
+    end = time.monotonic() + 60
+    while (child := training_child(site)) is None:
+        assert time.monotonic() < end, "no training child came"
+        time.sleep(0.05)
+    os.kill(site.pid("worker-train"), signal.SIGKILL)
+    child.wait(timeout=10)
+    check_it_ended_once(site, customer, customer.end_of(run["id"]))

@@ -1,0 +1,327 @@
+"""API of datasets: upload, import, examples, versions."""
+
+from __future__ import annotations
+
+import uuid
+from typing import Any
+
+from django.conf import settings
+from django.http import HttpResponseRedirect
+from django.urls import reverse
+from drf_spectacular.utils import OpenApiResponse, extend_schema
+from rest_framework import serializers
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from modelyard.core import storage
+from modelyard.core.http.pagination import Pages
+from tenants.api_base import TenantApiView
+from tenants.http import actor_of, tenant_of
+from tenants.idempotency import HEADER
+from tenants.scoping.context import tenant_scope
+from training.datasets import selectors, services, wire
+from training.datasets.models import Upload
+
+READ_WRITE = {"GET": "data.read", "POST": "data.write", "DELETE": "data.write"}
+GUESSED = ("encoding", "delimiter", "header")
+
+
+def _valid(kind: type[serializers.Serializer[object]], request: Request) -> dict[str, Any]:
+    given = kind(data=request.data)
+    given.is_valid(raise_exception=True)
+    return dict(given.validated_data)
+
+
+def _address(request: Request, name: str, **ids: uuid.UUID) -> str:
+    """Return the address of an API view under the caller's own door (key or session)."""
+    match = request._request.resolver_match  # noqa: SLF001 - DRF has no public name
+    if match is not None and "tenant-api" in match.namespaces:
+        return reverse(f"tenant-api:{name}", kwargs={"slug": tenant_of(request).slug, **ids})
+    return reverse(f"api:{name}", kwargs=ids)
+
+
+class DatasetList(TenantApiView):
+    """The workspace's datasets."""
+
+    permissions = READ_WRITE
+
+    @extend_schema(
+        operation_id="datasets_list", responses=wire.DatasetOut(many=True), summary="List datasets"
+    )
+    def get(self, request: Request) -> Response:
+        """Return a page of datasets, newest first."""
+        pages = Pages()
+        rows = pages.paginate_queryset(selectors.dataset_list(), request, view=self)
+        return pages.get_paginated_response(wire.DatasetOut(rows, many=True).data)
+
+    @extend_schema(
+        operation_id="datasets_create",
+        request=wire.DatasetIn,
+        responses={201: wire.DatasetDetailOut},
+        summary="Make a dataset",
+    )
+    def post(self, request: Request) -> Response:
+        """Make an empty dataset."""
+        given = _valid(wire.DatasetIn, request)
+        dataset = services.dataset_create(actor=actor_of(request), name=given["name"])
+        return Response(_dataset_body(dataset.pk), status=201)
+
+
+def _dataset_body(dataset_id: uuid.UUID) -> dict[str, Any]:
+    dataset = selectors.dataset_get(dataset_id)
+    counts = selectors.label_counts(dataset_id)
+    findings = selectors.finding_list(dataset_id)
+    return {
+        **wire.DatasetOut(dataset).data,
+        "label_counts": counts,
+        "findings": wire.FindingOut(findings, many=True).data,
+    }
+
+
+class DatasetDetail(TenantApiView):
+    """One dataset."""
+
+    permissions = READ_WRITE
+
+    @extend_schema(
+        operation_id="datasets_get", responses=wire.DatasetDetailOut, summary="Get a dataset"
+    )
+    def get(self, request: Request, dataset_id: uuid.UUID) -> Response:
+        """Return a dataset with its labels and what to know about it."""
+        del request
+        return Response(_dataset_body(dataset_id))
+
+
+class DatasetExamples(TenantApiView):
+    """The rows of a dataset."""
+
+    permissions = READ_WRITE
+
+    @extend_schema(
+        operation_id="examples_list", responses=wire.ExampleOut(many=True), summary="List examples"
+    )
+    def get(self, request: Request, dataset_id: uuid.UUID) -> Response:
+        """Return a page of examples, newest first."""
+        selectors.dataset_get(dataset_id)
+        pages = Pages()
+        rows = pages.paginate_queryset(selectors.example_list(dataset_id), request, view=self)
+        return pages.get_paginated_response(wire.ExampleOut(rows, many=True).data)
+
+
+class DatasetUploads(TenantApiView):
+    """Open an upload; `Idempotency-Key` makes a repeated request get the same upload."""
+
+    permissions = READ_WRITE
+    long_lived = True
+
+    @extend_schema(
+        operation_id="uploads_start",
+        request=wire.UploadIn,
+        responses={201: wire.UploadStartedOut},
+        summary="Start an upload: get URLs to PUT the parts of a file to",
+    )
+    def post(self, request: Request, dataset_id: uuid.UUID) -> Response:
+        """Open a multipart upload and sign its parts."""
+        given = _valid(wire.UploadIn, request)
+        actor = actor_of(request)
+        upload = services.upload_start(
+            actor=actor,
+            dataset_id=dataset_id,
+            filename=given["filename"],
+            size=given["bytes"],
+            client_key=request.headers.get(HEADER, ""),
+        )
+        receiving = upload.status == Upload.Status.RECEIVING
+        parts = services.upload_parts(actor=actor, upload=upload) if receiving else []
+        body = {
+            "id": upload.pk,
+            "status": upload.status,
+            "part_bytes": settings.UPLOAD_PART_BYTES,
+            "parts": parts,
+            "finish_url": _address(request, "upload-finish", upload_id=upload.pk),
+            "abort_url": _address(request, "upload-abandon", upload_id=upload.pk),
+        }
+        return Response(wire.UploadStartedOut(body).data, status=201)
+
+
+class UploadDetail(TenantApiView):
+    """One upload."""
+
+    permissions = READ_WRITE
+    long_lived = True
+
+    @extend_schema(operation_id="uploads_get", responses=wire.UploadOut, summary="Get an upload")
+    def get(self, request: Request, upload_id: uuid.UUID) -> Response:
+        """Return state, preview, mapping, progress, counts and rejected rows."""
+        with tenant_scope(actor_of(request).tenant_id):
+            return Response(wire.upload_body(selectors.upload_get(upload_id)))
+
+    @extend_schema(
+        operation_id="uploads_delete", responses=wire.UploadOut, summary="Abandon an upload"
+    )
+    def delete(self, request: Request, upload_id: uuid.UUID) -> Response:
+        """Stop the upload or import; nothing of it stays."""
+        upload = services.upload_abandon(actor=actor_of(request), upload_id=upload_id)
+        return Response(wire.upload_body(upload))
+
+
+class UploadAbandon(TenantApiView):
+    """Abandon an upload by POST, for browsers."""
+
+    permissions = READ_WRITE
+    long_lived = True
+
+    @extend_schema(
+        operation_id="uploads_abandon",
+        request=None,
+        responses=wire.UploadOut,
+        summary="Abandon an upload",
+    )
+    def post(self, request: Request, upload_id: uuid.UUID) -> Response:
+        """Stop the upload or import; nothing of it stays."""
+        upload = services.upload_abandon(actor=actor_of(request), upload_id=upload_id)
+        return Response(wire.upload_body(upload))
+
+
+class UploadParts(TenantApiView):
+    """Sign parts again, where URLs ran out."""
+
+    permissions = READ_WRITE
+    long_lived = True
+
+    @extend_schema(
+        operation_id="uploads_parts",
+        request=wire.PartsIn,
+        responses=wire.PartsOut,
+        summary="Get fresh URLs for parts",
+    )
+    def post(self, request: Request, upload_id: uuid.UUID) -> Response:
+        """Return URLs for the given part numbers."""
+        given = _valid(wire.PartsIn, request)
+        actor = actor_of(request)
+        with tenant_scope(actor.tenant_id):
+            upload = selectors.upload_get(upload_id)
+        parts = services.upload_parts(actor=actor, upload=upload, numbers=given["numbers"])
+        return Response(wire.PartsOut({"parts": parts}).data)
+
+
+class UploadFinish(TenantApiView):
+    """All parts have arrived."""
+
+    permissions = READ_WRITE
+    long_lived = True
+
+    @extend_schema(
+        operation_id="uploads_finish",
+        request=None,
+        responses=wire.UploadOut,
+        summary="Finish an upload: join its parts and look at the file",
+    )
+    def post(self, request: Request, upload_id: uuid.UUID) -> Response:
+        """Join the parts; safe to repeat."""
+        upload = services.upload_finish(actor=actor_of(request), upload_id=upload_id)
+        page = reverse("datasets:map", args=[tenant_of(request).slug, upload.dataset_id, upload.pk])
+        return Response(wire.upload_body(upload, next_url=page))
+
+
+class UploadInspect(TenantApiView):
+    """Look at a file again."""
+
+    permissions = READ_WRITE
+
+    @extend_schema(
+        operation_id="uploads_inspect",
+        request=wire.InspectIn,
+        responses=wire.UploadOut,
+        summary="Read the file again with another encoding, delimiter or header",
+    )
+    def post(self, request: Request, upload_id: uuid.UUID) -> Response:
+        """Read the start of the file again."""
+        given = _valid(wire.InspectIn, request)
+        upload = services.upload_inspect_again(
+            actor=actor_of(request), upload_id=upload_id, **given
+        )
+        return Response(wire.upload_body(upload))
+
+
+class UploadImport(TenantApiView):
+    """Import a file whose columns are known."""
+
+    permissions = READ_WRITE
+
+    @extend_schema(
+        operation_id="uploads_import",
+        request=wire.ImportIn,
+        responses=wire.UploadOut,
+        summary="Import the file with these columns",
+    )
+    def post(self, request: Request, upload_id: uuid.UUID) -> Response:
+        """Start the import; GET the upload for its progress."""
+        given = _valid(wire.ImportIn, request)
+        upload = services.import_start(
+            actor=actor_of(request),
+            upload_id=upload_id,
+            text=given["text"],
+            label=given.get("label"),
+            reading={name: given[name] for name in GUESSED if name in given},
+        )
+        return Response(wire.upload_body(upload))
+
+
+class UploadRejects(TenantApiView):
+    """The rejected rows as a file."""
+
+    permissions = READ_WRITE
+
+    @extend_schema(
+        operation_id="uploads_rejects",
+        responses={302: OpenApiResponse(description="To the CSV: line, column, reason, value")},
+        summary="Download the rejected rows",
+    )
+    def get(self, request: Request, upload_id: uuid.UUID) -> HttpResponseRedirect:
+        """Redirect to the file."""
+        del request
+        key = selectors.rejects_key(upload_id)
+        return HttpResponseRedirect(
+            storage.presign_get(key, filename=f"rejected-rows-{upload_id}.csv")
+        )
+
+
+class DatasetVersions(TenantApiView):
+    """The versions of a dataset."""
+
+    permissions = READ_WRITE
+
+    @extend_schema(
+        operation_id="versions_list", responses=wire.VersionOut(many=True), summary="List versions"
+    )
+    def get(self, request: Request, dataset_id: uuid.UUID) -> Response:
+        """Return a page of versions, newest first."""
+        selectors.dataset_get(dataset_id)
+        pages = Pages()
+        rows = pages.paginate_queryset(selectors.version_list(dataset_id), request, view=self)
+        return pages.get_paginated_response(wire.VersionOut(rows, many=True).data)
+
+    @extend_schema(
+        operation_id="versions_create",
+        request=wire.VersionIn,
+        responses={201: wire.VersionOut},
+        summary="Freeze a version",
+    )
+    def post(self, request: Request, dataset_id: uuid.UUID) -> Response:
+        """Freeze the labelled rows; GET the version until its status is `frozen`."""
+        given = _valid(wire.VersionIn, request)
+        version = services.version_freeze(actor=actor_of(request), dataset_id=dataset_id, **given)
+        return Response(wire.version_body(version), status=201)
+
+
+class VersionDetail(TenantApiView):
+    """One version."""
+
+    permissions = READ_WRITE
+
+    @extend_schema(operation_id="versions_get", responses=wire.VersionOut, summary="Get a version")
+    def get(self, request: Request, version_id: uuid.UUID) -> Response:
+        """Return a version."""
+        del request
+        return Response(wire.version_body(selectors.version_row(version_id)))

@@ -1,0 +1,37 @@
+"""Writes of datasets: make them, take files in, freeze versions."""
+
+from __future__ import annotations
+
+from billing import entitlements, plans
+from training.datasets import selectors
+from training.datasets.services.datasets import dataset_create
+from training.datasets.services.imports import import_run
+from training.datasets.services.inspection import inspect_run
+from training.datasets.services.sweeping import sweep
+from training.datasets.services.uploads import (
+    import_start,
+    upload_abandon,
+    upload_finish,
+    upload_inspect_again,
+    upload_parts,
+    upload_start,
+)
+from training.datasets.services.versions import freeze_run, version_freeze
+
+entitlements.count_by(plans.EXAMPLES, selectors.example_count)
+entitlements.count_by(plans.STORAGE_BYTES, selectors.stored_bytes)
+
+__all__ = [
+    "dataset_create",
+    "freeze_run",
+    "import_run",
+    "import_start",
+    "inspect_run",
+    "sweep",
+    "upload_abandon",
+    "upload_finish",
+    "upload_inspect_again",
+    "upload_parts",
+    "upload_start",
+    "version_freeze",
+]

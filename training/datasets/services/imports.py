@@ -1,0 +1,189 @@
+"""The import itself: child's lines in, examples and a rejects file out.
+
+Safe to repeat: an example is known by its content, so a second try after a crash adds what is
+missing and nothing twice.
+"""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import tempfile
+import time
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from django.db import connection
+
+from billing import entitlements, plans
+from modelyard.core import clock, ids, live, storage
+from modelyard.core.errors import NotFound, QuotaExceeded
+from tenants.scoping.context import tenant_scope
+from training.datasets import reasons
+from training.datasets.models import Example, Upload
+from training.datasets.readers import FileRefused
+from training.datasets.services import child
+from training.datasets.services.claims import Claim, ClaimLost, claim
+from training.datasets.services.uploads import topic
+
+SHOWN_REJECTS = 100
+PUBLISH_SECONDS = 1.0
+KEEP_SECONDS = 10.0
+_CHUNK = 1024**2
+_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\uff1d", "\uff0b", "\uff0d", "\uff20")
+_INSERT = """
+insert into datasets_example
+  (id, tenant_id, created_at, dataset_id, upload_id, line, data, label, content_hash, group_hash)
+select row.id, %s, now(), %s, %s, row.line, jsonb_build_object('text', row.text), row.label,
+  row.content_hash, row.group_hash
+from unnest(%s::uuid[], %s::int[], %s::text[], %s::text[], %s::text[], %s::text[])
+  as row (id, line, text, label, content_hash, group_hash)
+on conflict (tenant_id, dataset_id, content_hash) do nothing
+"""
+
+
+def group_hash(text: str) -> str:
+    """Return what examples with the very same text share."""
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def content_hash(text: str, label: str | None) -> str:
+    """Return what makes an example a true repeat of another: text and label."""
+    mark = b"\x00" if label is None else b"\x01" + label.encode()
+    return hashlib.sha256(text.encode() + mark).hexdigest()
+
+
+@dataclass
+class _Tally:
+    """What this try has seen so far."""
+
+    standing: int
+    taken: int = 0
+    rejected: int = 0
+    shown: list[list[Any]] = field(default_factory=list)
+    rung_at: float = 0.0
+
+    @property
+    def read(self) -> int:
+        return self.taken + self.rejected
+
+
+def import_run(*, tenant_id: uuid.UUID, upload_id: uuid.UUID) -> None:
+    """Import a mapped file, unless somebody does; delivered twice, done once."""
+    claimed = claim(tenant_id, upload_id, Upload.Status.IMPORTING)
+    if claimed is None:
+        return
+    with tenant_scope(tenant_id):
+        tally = _Tally(standing=Example.objects.count())
+    try:
+        with tempfile.TemporaryDirectory(prefix="modelyard-upload-") as folder:
+            _import(claimed, tally, Path(folder))
+    except FileRefused as refusal:
+        claimed.reject(refusal.code, refusal.data)
+    except QuotaExceeded as refusal:
+        claimed.reject("quota_exceeded", {"sentence": refusal.message})
+    except NotFound:
+        claimed.reject("object_missing", {})
+    except ClaimLost:
+        return
+
+
+def _import(claimed: Claim, tally: _Tally, folder: Path) -> None:
+    upload = claimed.upload
+    with tenant_scope(claimed.tenant_id):
+        claimed.keep(started_at=clock.now(), bytes_done=0, rows_read=0)
+    path = folder / "file"
+    sha256 = _download(claimed, path)
+    options = {"source": upload.mapping, "cpu_seconds": child.cpu_seconds(upload.bytes)}
+    rejects = folder / "rejects.csv"
+    with rejects.open("w", encoding="utf-8-sig", newline="") as stream:
+        writer = csv.writer(stream)
+        writer.writerow(["line", "column", "reason", "value"])
+        for batch in child.answers("rows", path, options):
+            writer.writerows(_reject_row(*fault) for fault in batch["faults"])
+            _store(claimed, tally, batch)
+    key = ""
+    if tally.rejected:
+        key = storage.tenant_key(upload.tenant_id, "uploads", str(upload.pk), "rejects.csv")
+        storage.put_file(key, rejects)
+    _finish(claimed, tally, {"sha256": sha256, "rejects_key": key, "rejects": tally.shown})
+
+
+def _download(claimed: Claim, path: Path) -> str:
+    """Bring the file here, keeping the claim; return its SHA-256."""
+    digest = hashlib.sha256()
+    kept_at = time.monotonic()
+    source = storage.open_stream(claimed.upload.storage_key)
+    with path.open("wb") as target:
+        while chunk := source.read(_CHUNK):
+            target.write(chunk)
+            digest.update(chunk)
+            if time.monotonic() - kept_at > KEEP_SECONDS:
+                kept_at = time.monotonic()
+                with tenant_scope(claimed.tenant_id):
+                    claimed.keep()
+    return digest.hexdigest()
+
+
+def _store(claimed: Claim, tally: _Tally, batch: dict[str, Any]) -> None:
+    """Write one batch, its progress and its bill in one transaction."""
+    rows, faults = batch["rows"], batch["faults"]
+    tally.taken += len(rows)
+    tally.rejected += len(faults)
+    tally.shown += faults[: SHOWN_REJECTS - len(tally.shown)]
+    with tenant_scope(claimed.tenant_id):
+        claimed.keep(bytes_done=batch["bytes"], rows_read=tally.read, rows_rejected=tally.rejected)
+        added = _insert(claimed.upload, rows)
+        if added:
+            entitlements.require(claimed.tenant_id, plans.EXAMPLES, added, stands=tally.standing)
+        tally.standing += added
+        if time.monotonic() - tally.rung_at > PUBLISH_SECONDS:
+            tally.rung_at = time.monotonic()
+            live.publish(topic(claimed.upload.pk))
+
+
+def _insert(upload: Upload, rows: Sequence[tuple[int, str, str | None]]) -> int:
+    """Insert (line, text, label) rows; return how many were new. Ids keep the file's order."""
+    if not rows:
+        return 0
+    lines, texts, labels = zip(*rows, strict=True)
+    keys = sorted(str(ids.new()) for _row in rows)
+    contents = [content_hash(text, label) for _line, text, label in rows]
+    groups = [group_hash(text) for text in texts]
+    columns = [keys, list(lines), list(texts), list(labels), contents, groups]
+    with connection.cursor() as cursor:
+        cursor.execute(_INSERT, [upload.tenant_id, upload.dataset_id, upload.pk, *columns])
+        return int(cursor.rowcount)
+
+
+def _reject_row(
+    line: int, column: str, code: str, value: str, detail: dict[str, Any]
+) -> list[object]:
+    return [line, harmless(column), reasons.row_sentence(code, detail), harmless(value)]
+
+
+def harmless(value: str) -> str:
+    """Return a cell that no spreadsheet takes for a formula (OWASP, CSV injection)."""
+    return f"'{value}" if value.startswith(_FORMULA) else value
+
+
+def _finish(claimed: Claim, tally: _Tally, fields: dict[str, Any]) -> None:
+    fields |= {"rows_read": tally.read, "rows_rejected": tally.rejected}
+    if not tally.taken:
+        code = "nothing_imported" if tally.rejected else "no_rows"
+        claimed.reject(code, {"rows": tally.read}, **fields)
+        return
+    with tenant_scope(claimed.tenant_id):
+        claimed.keep()
+        added = Example.objects.filter(upload=claimed.upload).count()
+        claimed.end(
+            Upload.Status.DONE,
+            bytes_done=claimed.upload.bytes,
+            rows_added=added,
+            rows_repeated=tally.taken - added,
+            finished_at=clock.now(),
+            **fields,
+        )

@@ -1,0 +1,34 @@
+"""Doorbells of the datasets: each says what to do by id; the rows say whether it is still due."""
+
+from __future__ import annotations
+
+import uuid
+
+from celery import shared_task
+
+from tenants.scoping.task import SystemTask, TenantTask
+from training.datasets import services
+
+
+@shared_task(name="datasets.inspect", base=TenantTask, queue="imports")
+def inspect(*, tenant_id: str, upload_id: str) -> None:
+    """Look at a received file."""
+    services.inspect_run(tenant_id=uuid.UUID(tenant_id), upload_id=uuid.UUID(upload_id))
+
+
+@shared_task(name="datasets.import", base=TenantTask, queue="imports")
+def import_file(*, tenant_id: str, upload_id: str) -> None:
+    """Import a mapped file."""
+    services.import_run(tenant_id=uuid.UUID(tenant_id), upload_id=uuid.UUID(upload_id))
+
+
+@shared_task(name="datasets.freeze", base=TenantTask, queue="imports")
+def freeze(*, tenant_id: str, version_id: str) -> None:
+    """Write the rows of a freezing version."""
+    services.freeze_run(tenant_id=uuid.UUID(tenant_id), version_id=uuid.UUID(version_id))
+
+
+@shared_task(name="datasets.sweep", base=SystemTask, queue="system")
+def sweep() -> None:
+    """Ring again for what was lost."""
+    services.sweep()

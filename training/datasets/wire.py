@@ -1,0 +1,245 @@
+"""What datasets look like on the wire: the serializers of the API, in and out."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rest_framework import serializers
+
+from training.datasets import encodings, reasons, selectors
+from training.datasets.models import DatasetVersion, Upload
+
+
+class DatasetIn(serializers.Serializer[object]):
+    """A new dataset."""
+
+    name = serializers.CharField(max_length=120)
+
+
+class DatasetOut(serializers.Serializer[object]):
+    """A dataset in a list."""
+
+    id = serializers.UUIDField()
+    name = serializers.CharField()
+    task = serializers.CharField()
+    created_at = serializers.DateTimeField()
+    example_count = serializers.IntegerField()
+    version_count = serializers.IntegerField()
+
+
+class FindingOut(serializers.Serializer[object]):
+    """Something to know before training."""
+
+    code = serializers.CharField()
+    count = serializers.IntegerField()
+    sentence = serializers.CharField()
+
+
+class DatasetDetailOut(DatasetOut):
+    """A dataset with its labels and findings."""
+
+    label_counts = serializers.DictField(child=serializers.IntegerField())
+    findings = FindingOut(many=True)
+
+
+class ExampleOut(serializers.Serializer[object]):
+    """A row of a dataset."""
+
+    id = serializers.UUIDField()
+    upload_id = serializers.UUIDField()
+    line = serializers.IntegerField()
+    text = serializers.CharField()
+    label = serializers.CharField(allow_null=True)  # type: ignore[assignment]
+
+
+class UploadIn(serializers.Serializer[object]):
+    """A file to come."""
+
+    filename = serializers.CharField(max_length=255)
+    bytes = serializers.IntegerField(min_value=0)
+
+
+class PartOut(serializers.Serializer[object]):
+    """A part and where to PUT it."""
+
+    number = serializers.IntegerField()
+    url = serializers.CharField()
+
+
+class PartsIn(serializers.Serializer[object]):
+    """Parts to sign again."""
+
+    numbers = serializers.ListField(
+        child=serializers.IntegerField(min_value=1), min_length=1, max_length=1_000
+    )
+
+
+class PartsOut(serializers.Serializer[object]):
+    """Signed parts."""
+
+    parts = PartOut(many=True)
+
+
+class UploadStartedOut(serializers.Serializer[object]):
+    """An open upload: PUT each part of `part_bytes` to its URL, then POST `finish_url`."""
+
+    id = serializers.UUIDField()
+    status = serializers.CharField()
+    part_bytes = serializers.IntegerField()
+    parts = PartOut(many=True)
+    finish_url = serializers.CharField()
+    abort_url = serializers.CharField()
+
+
+class ProgressOut(serializers.Serializer[object]):
+    """How far an import is."""
+
+    bytes_done = serializers.IntegerField()
+    bytes_total = serializers.IntegerField()
+    percent = serializers.IntegerField()
+    rows_per_second = serializers.IntegerField()
+    eta_seconds = serializers.IntegerField(allow_null=True)
+
+
+class CountsOut(serializers.Serializer[object]):
+    """Rows read, and what became of them."""
+
+    rows_read = serializers.IntegerField()
+    rows_added = serializers.IntegerField()
+    rows_repeated = serializers.IntegerField()
+    rows_rejected = serializers.IntegerField()
+
+
+class RejectOut(serializers.Serializer[object]):
+    """A row that was not imported: where and why."""
+
+    line = serializers.IntegerField()
+    column = serializers.CharField()
+    code = serializers.CharField()
+    reason = serializers.CharField()
+    value = serializers.CharField()
+
+
+class RefusalOut(serializers.Serializer[object]):
+    """Why the whole file was refused."""
+
+    code = serializers.CharField()
+    detail = serializers.CharField()
+
+
+class UploadOut(serializers.Serializer[object]):
+    """An upload: its state, what was found in it, what came of it."""
+
+    id = serializers.UUIDField()
+    dataset_id = serializers.UUIDField()
+    filename = serializers.CharField()
+    bytes = serializers.IntegerField()
+    status = serializers.CharField()
+    format = serializers.CharField()
+    encoding = serializers.CharField()
+    sha256 = serializers.CharField()
+    created_at = serializers.DateTimeField()
+    finished_at = serializers.DateTimeField(allow_null=True)
+    mapping = serializers.JSONField()
+    preview = serializers.JSONField()
+    progress = ProgressOut()
+    counts = CountsOut()
+    rejects = RejectOut(many=True)
+    error = RefusalOut(allow_null=True)
+    next_url = serializers.CharField(required=False)
+
+
+class ImportIn(serializers.Serializer[object]):
+    """Which columns are what; leave the rest out to take what was guessed."""
+
+    text = serializers.CharField(max_length=255, trim_whitespace=False)
+    label = serializers.CharField(  # type: ignore[assignment]
+        max_length=255, allow_null=True, required=False, trim_whitespace=False
+    )
+    encoding = serializers.ChoiceField(choices=sorted(encodings.CODECS), required=False)
+    delimiter = serializers.CharField(
+        max_length=1, allow_blank=True, required=False, trim_whitespace=False
+    )
+    header = serializers.BooleanField(required=False)
+
+
+class InspectIn(serializers.Serializer[object]):
+    """What to read differently."""
+
+    encoding = serializers.ChoiceField(choices=sorted(encodings.CODECS), required=False)
+    delimiter = serializers.CharField(
+        max_length=1, allow_blank=True, required=False, trim_whitespace=False
+    )
+    header = serializers.BooleanField(required=False)
+
+
+class VersionIn(serializers.Serializer[object]):
+    """How to freeze."""
+
+    seed = serializers.IntegerField(min_value=0, default=0)
+    shares = serializers.ListField(
+        child=serializers.FloatField(), min_length=3, max_length=3, required=False
+    )
+
+
+class VersionOut(serializers.Serializer[object]):
+    """A dataset version."""
+
+    id = serializers.UUIDField()
+    dataset_id = serializers.UUIDField()
+    number = serializers.IntegerField()
+    status = serializers.CharField()
+    seed = serializers.IntegerField()
+    shares = serializers.ListField(child=serializers.FloatField())
+    rows = serializers.IntegerField()
+    label_counts = serializers.DictField(child=serializers.IntegerField())
+    split_counts = serializers.DictField(child=serializers.IntegerField())
+    text_stats = serializers.DictField(child=serializers.FloatField())
+    content_hash = serializers.CharField()
+    created_at = serializers.DateTimeField()
+    frozen_at = serializers.DateTimeField(allow_null=True)
+
+
+def reject_rows(upload: Upload) -> list[dict[str, Any]]:
+    """Return the first rejected rows with their sentences, in the language that is active now."""
+    return [
+        {
+            "line": line,
+            "column": column,
+            "code": code,
+            "reason": reasons.row_sentence(code, detail),
+            "value": value,
+        }
+        for line, column, code, value, detail in upload.rejects
+    ]
+
+
+def refusal(upload: Upload) -> dict[str, str] | None:
+    """Return why the file was refused, or None."""
+    if not upload.error_code:
+        return None
+    detail = reasons.file_sentence(upload.error_code, upload.error_data)
+    return {"code": upload.error_code, "detail": detail}
+
+
+def upload_body(upload: Upload, **more: object) -> dict[str, Any]:
+    """Return an upload as `UploadOut` writes it."""
+    plain = (
+        "id dataset_id filename bytes status format encoding sha256 created_at finished_at "
+        "mapping preview"
+    )
+    counts = ("rows_read", "rows_added", "rows_repeated", "rows_rejected")
+    facts = {
+        **{name: getattr(upload, name) for name in plain.split()},
+        "progress": selectors.upload_progress(upload),
+        "counts": {name: getattr(upload, name) for name in counts},
+        "rejects": reject_rows(upload),
+        "error": refusal(upload),
+        **more,
+    }
+    return dict(UploadOut(facts).data)
+
+
+def version_body(version: DatasetVersion) -> dict[str, Any]:
+    """Return a version as `VersionOut` writes it."""
+    return dict(VersionOut(version).data)

@@ -1,0 +1,241 @@
+"""What the pages of runs show, put together from selectors; no request is known here."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Sequence
+from typing import Any
+
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy as later
+
+from modelyard.core import clock
+from modelyard.core.http.pagination import keyset
+from tenants.selectors import people_named
+from training.jobs import failures, progress, selectors
+from training.jobs.models import Run, RunEvent
+from training.jobs.states import RunStatus
+from training.jobs.types import PhaseFacts
+
+POINTS = 300
+EVENTS_READ = 3000
+LOG_LINES = 400
+LOG_EVERY_SECONDS = 5.0
+PHASES = (
+    ("queued", later("Queued")),
+    ("loading", later("Loading")),
+    ("baseline", later("Baseline")),
+    ("training", later("Training")),
+    ("evaluating", later("Evaluating")),
+    ("saving", later("Packaging")),
+)
+_PHASE_OF = {"tokenizing": "loading", "uploading": "saving"}
+WARNINGS = {
+    "texts_truncated": later("Long texts are cut"),
+    "below_baseline": later("Not better than the baseline"),
+    "worker_lost": later("The worker was lost, and the run starts again"),
+    "checkpoint_broken": later("The checkpoint can't be used"),
+}
+"""Code of a warning -> its title; others have a general one."""
+
+
+def list_context(cursor: str) -> dict[str, Any]:
+    """Return the context of `runs/list.html`."""
+    page = keyset(selectors.run_list(), cursor)
+    return {"runs": [_line(run) for run in page.rows], "page": {"next": page.next}}
+
+
+def detail_context(run: Run) -> dict[str, Any]:
+    """Return the context of `runs/detail.html`."""
+    events = selectors.event_kinds(run.pk, _TOLD, latest=EVENTS_READ)
+    best = max(
+        (row.payload for row in events if row.kind == "eval"),
+        key=lambda payload: payload["macro_f1"],
+        default=None,
+    )
+    baselines = [row.payload["macro_f1"] for row in events if row.kind == "baseline"]
+    version = run.output_version
+    return {
+        **progress_context(run, events),
+        "last_seq": run.last_seq,
+        "series": _series(events),
+        "last_step": run.steps,
+        "log": _log(events),
+        "best": best,
+        "baseline_f1": baselines[-1] if baselines else None,
+        "settings": _settings(run),
+        "version": version
+        and {"id": version.pk, "number": version.number, "model_id": version.model_id},
+    }
+
+
+def progress_context(run: Run, events: Sequence[RunEvent] | None = None) -> dict[str, Any]:
+    """Return the context of `runs/_progress.html`."""
+    if events is None:
+        events = selectors.event_kinds(run.pk, ["state", "phase", "warning"], latest=EVENTS_READ)
+    cause, remedy = failures.explain(run.error_code, run.error_message)
+    epochs = run.summary.get("epochs")
+    return {
+        "run": {**_line(run), "error_code": run.error_code, "error": cause, "error_help": remedy},
+        "progress": {
+            "percent": progress.percent_of(run),
+            "step": run.step,
+            "steps": run.steps,
+            "epoch": epochs,
+            "epochs": epochs,
+            "eta": run.eta_seconds,
+        },
+        "queue_position": selectors.queue_position(run),
+        "phases": phases_of(run, events, now=clock.now()),
+        "warnings": _warnings(run, events),
+    }
+
+
+def phases_of(run: Run, events: Sequence[RunEvent], *, now: dt.datetime) -> list[PhaseFacts]:
+    """Return the phases of the present attempt with the seconds each took."""
+    began = {"queued": run.queued_at}
+    if run.status != RunStatus.QUEUED:
+        for event in events:
+            if event.attempt == run.attempt and (key := _phase_key(event)):
+                began.setdefault(key, event.created_at)
+    reached = [key for key, _label in PHASES if key in began]
+    end = run.finished_at or now
+    found = []
+    for key, label in PHASES:
+        if key not in began:
+            state = "done" if run.status == RunStatus.SUCCEEDED else "todo"
+            found.append(PhaseFacts(key, str(label), state, None))
+            continue
+        following = reached[reached.index(key) + 1 :]
+        until = began[following[0]] if following else end
+        if following or run.status == RunStatus.SUCCEEDED:
+            state = "done"
+        else:
+            state = "todo" if run.is_final else "now"
+        seconds = max(0.0, (until - began[key]).total_seconds())
+        found.append(PhaseFacts(key, str(label), state, seconds))
+    return found
+
+
+_TOLD = ["state", "phase", "progress", "eval", "baseline", "warning", "succeeded", "failed"]
+_TOLD += ["cancelled"]
+
+
+def _phase_key(event: RunEvent) -> str:
+    if event.kind == "state":
+        return "loading" if event.payload["status"] == RunStatus.STARTING else ""
+    if event.kind == "phase":
+        name = str(event.payload["name"])
+        return _PHASE_OF.get(name, name)
+    return ""
+
+
+def _line(run: Run) -> dict[str, Any]:
+    """Return what every page says of a run."""
+    version = run.dataset_version
+    seconds = None
+    if run.started_at is not None:
+        seconds = ((run.finished_at or clock.now()) - run.started_at).total_seconds()
+    who = people_named([run.actor_id]).get(run.actor_id) if run.actor_kind == "user" else None
+    return {
+        "id": run.pk,
+        "number": run.number,
+        "model_name": run.model_name,
+        "dataset_id": version.dataset_id,
+        "dataset_name": version.dataset.name,
+        "dataset_version": version.number,
+        "dataset_version_id": version.pk,
+        "preset": run.spec.get("preset") or _("custom"),
+        "status": run.status,
+        "is_final": run.is_final,
+        "percent": None if run.is_final else progress.percent_of(run),
+        "macro_f1": run.summary.get("macro_f1"),
+        "baseline_f1": run.summary.get("baseline_macro_f1"),
+        "created_at": run.created_at,
+        "started_by": who or _("an API key"),
+        "seconds": seconds,
+    }
+
+
+def _series(events: Sequence[RunEvent]) -> list[dict[str, Any]]:
+    """Return at most about 300 points; a step that was done twice counts as done last."""
+    points: dict[int, dict[str, Any]] = {}
+    for event in events:
+        if event.kind in {"progress", "eval"}:
+            step = event.payload["step"]
+            point = points.setdefault(step, {"step": step, "loss": None, "validation_loss": None})
+            key = "loss" if event.kind == "progress" else "validation_loss"
+            point[key] = event.payload["loss"]
+    ordered = [points[step] for step in sorted(points)]
+    stride = max(1, len(ordered) // POINTS)
+    return [
+        point
+        for place, point in enumerate(ordered)
+        if place % stride == 0 or point["validation_loss"] is not None or point is ordered[-1]
+    ]
+
+
+def _warnings(run: Run, events: Sequence[RunEvent]) -> list[dict[str, str]]:
+    """Return the notes of the present attempt and of the losses before it."""
+    found: dict[str, dict[str, str]] = {}
+    for event in events:
+        if event.kind != "warning":
+            continue
+        code = str(event.payload["code"])
+        if event.attempt == run.attempt or code in failures.FAILURES:
+            title = str(WARNINGS.get(code, _("Worth knowing")))
+            found[code] = {"title": title, "body": str(event.payload["message"])}
+    return list(found.values())
+
+
+def _log(events: Sequence[RunEvent]) -> list[dict[str, Any]]:
+    lines = []
+    told = None
+    for event in events:
+        if event.kind == "progress":
+            if told and (event.created_at - told).total_seconds() < LOG_EVERY_SECONDS:
+                continue
+            told = event.created_at
+        text, tone = _log_line(event)
+        lines.append({"at": event.created_at, "text": text, "tone": tone})
+    return lines[-LOG_LINES:]
+
+
+def _log_line(event: RunEvent) -> tuple[str, str]:
+    """Return the words and the tone of one line of the log."""
+    said = event.payload
+    if event.kind == "failed":
+        tail = said.get("stderr")
+        return f"{said['message']}\n{tail}" if tail else str(said["message"]), "err"
+    known = _LINES.get(event.kind)
+    if known is None:
+        return str(said.get("status", event.kind)), ""
+    words, tone = known
+    return str(words) % said, tone
+
+
+_LINES = {
+    "progress": (later("step %(step)s  loss %(loss).4f"), ""),
+    "eval": (later("step %(step)s  validation loss %(loss).4f, macro F1 %(macro_f1).3f"), "ok"),
+    "baseline": (later("baseline  macro F1 %(macro_f1).3f"), ""),
+    "phase": (later("phase  %(name)s"), ""),
+    "warning": ("%(message)s", "warn"),
+    "succeeded": (later("registered  %(model)s v%(version)s"), "ok"),
+}
+
+
+def _settings(run: Run) -> list[tuple[str, Any]]:
+    spec = run.spec
+    splits = run.dataset_version.split_counts
+    rate = spec.get("learning_rate")
+    return [
+        (_("Base model"), spec["base"]),
+        (_("Method"), spec["method"]),
+        (_("Training rows"), splits.get("train", "–")),
+        (_("Epochs"), _("%(n)s or more") % {"n": spec["epochs"]}),
+        (_("Learning rate"), f"{rate:g}" if rate is not None else _("chosen by rows")),
+        (_("Batch"), spec["batch_size"]),
+        (_("Max tokens"), spec["max_length"]),
+        (_("Seed"), spec["seed"]),
+        (_("Attempts"), run.attempt),
+    ]
