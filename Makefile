@@ -32,6 +32,7 @@ vendor: node_modules/.ready  ## bundle third-party modules into static/vendor (c
 
 lock: .venv/.ready-dev  ## pin every dependency anew
 	$(BIN)/python .ci/lock.py
+	$(BIN)/python .ci/image_locks.py
 
 clean:
 	rm -rf .venv node_modules var

@@ -9,6 +9,7 @@ from tenants.models import Tenant
 from tenants.scoping.context import tenant_scope
 from tests.factories import owner_of
 from training.datasets.models import Dataset, DatasetVersion, Example, Upload
+from training.jobs import recipes
 from training.jobs.models import Run, RunEvent
 from training.registry.models import Model, ModelVersion
 from training.serving.models import Deployment
@@ -49,12 +50,19 @@ def make_everything(tenant: Tenant) -> dict[str, object]:
     with tenant_scope(tenant.pk):
         dataset, upload, version = _dataset(tenant)
         trained = _model(tenant, version)
+        spec = recipes.spec_build("balanced", {}).to_json()
         run = Run.objects.create(
             number=1, actor_kind="user", actor_id=owner.id, dataset_version=version,
-            model_name="sentiment", spec={}, status="failed", queued_at=clock.now(),
+            model_name="sentiment", spec=spec, status="failed", queued_at=clock.now(),
             error_code="no_rows", error_message="There are no rows.",
         )  # fmt: skip
-        RunEvent.objects.create(run=run, seq=1, attempt=1, kind="failed", payload={})
+        RunEvent.objects.create(
+            run=run,
+            seq=1,
+            attempt=1,
+            kind="failed",
+            payload={"code": "no_rows", "message": "There are no rows."},
+        )
         deployment = Deployment.objects.create(
             name="sentiment", model=trained.model, version=trained, status="stopped",
             shard="0", moved_at=clock.now(),

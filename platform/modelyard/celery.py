@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 from typing import Any
 
-from celery.signals import setup_logging, worker_ready
+from celery.signals import heartbeat_sent, setup_logging, worker_ready
 from django.conf import settings
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "modelyard.settings.dev")
@@ -37,4 +37,12 @@ def mark_ready(**_: Any) -> None:
     """Touch the file by which whoever started the worker sees that it takes tasks."""
     mark = os.environ.get("MODELYARD_READY_FILE")
     if mark:
+        Path(mark).touch()
+
+
+@heartbeat_sent.connect
+def mark_alive(**_: Any) -> None:
+    """Touch the same file at every heartbeat, so that a health check sees a worker that hangs."""
+    mark = os.environ.get("MODELYARD_READY_FILE")
+    if mark and Path(mark).exists():
         Path(mark).touch()

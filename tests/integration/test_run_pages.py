@@ -82,7 +82,7 @@ def test_a_run_is_ordered_watched_and_its_report_read(
 
     shown = page.get(answer["Location"]).content.decode()
     assert "Read the report" in shown
-    assert shown.count('class="is-done"') == 6
+    assert shown.count('class="is-done"') == 5
     assert f"deployments/new?version={run.output_version_id}" in shown
     assert "reviews" in page.get(f"{base}/runs/").content.decode()
     report = page.get(f"{base}/runs/{run.pk}/report").content.decode()

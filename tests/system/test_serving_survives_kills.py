@@ -69,7 +69,7 @@ def ledger(customer: Customer) -> dict[str, int]:
     lines: dict[str, int] = {}
     url = "usage/entries?meter=predictions&limit=200"
     while url:
-        page = customer.api.get(url) if "cursor" not in url else customer.api.http.get(url).json()
+        page = customer.api.http.get(url).json()
         for row in page["data"]:
             assert row["request_id"] not in lines
             lines[row["request_id"]] = row["amount"]

@@ -24,12 +24,11 @@ LOG_EVERY_SECONDS = 5.0
 PHASES = (
     ("queued", later("Queued")),
     ("loading", later("Loading")),
-    ("baseline", later("Baseline")),
     ("training", later("Training")),
     ("evaluating", later("Evaluating")),
     ("saving", later("Packaging")),
 )
-_PHASE_OF = {"tokenizing": "loading", "uploading": "saving"}
+_PHASE_OF = {"tokenizing": "loading", "baseline": "loading", "uploading": "saving"}
 WARNINGS = {
     "texts_truncated": later("Long texts are cut"),
     "below_baseline": later("Not better than the baseline"),

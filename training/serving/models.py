@@ -15,12 +15,14 @@ class Deployment(TenantOwned):
     model = models.ForeignKey(
         "registry.Model",
         db_constraint=False,
+        db_index=False,
         on_delete=models.DO_NOTHING,
         related_name="deployments",
     )
     version = models.ForeignKey(
         "registry.ModelVersion",
         db_constraint=False,
+        db_index=False,
         on_delete=models.DO_NOTHING,
         related_name="deployments",
     )
@@ -43,6 +45,7 @@ class Deployment(TenantOwned):
         ]
         indexes = [
             models.Index(fields=["tenant_id", "-id"], name="serving_deployment_recent"),
+            models.Index(fields=["tenant_id", "model"], name="serving_deployment_model"),
             models.Index(
                 fields=["tenant_id", "version", "status"], name="serving_deployment_version"
             ),

@@ -220,8 +220,7 @@ def deployment_predict(request: HttpRequest, name: str) -> HttpResponse:
         answer = asking.ask(caller=caller, name=name, texts=[request.POST.get("text", "")])
     except DomainError as error:
         context = {"problem": _shown(request, error)}
-        # htmx swaps only answers that succeed; the refusal is the content here.
-        return render(request, "deployments/_answer.html", context)
+        return render(request, "deployments/_answer.html", context, status=error.status)
     return render(request, "deployments/_answer.html", {"answer": _answer(answer)})
 
 

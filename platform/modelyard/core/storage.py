@@ -98,6 +98,27 @@ def _call(method: str, **arguments: Any) -> Any:
         ) from error
 
 
+def bucket_ensure(*, origins: list[str]) -> None:
+    """Make the bucket if it is missing and let pages of `origins` use it; safe to repeat.
+
+    Browsers send parts of an upload themselves and must be shown each part's ETag.
+    """
+    try:
+        _call("head_bucket")
+    except NotFound:
+        region = settings.S3_REGION
+        place = {"LocationConstraint": region} if region != "us-east-1" else None
+        _call("create_bucket", **({"CreateBucketConfiguration": place} if place else {}))
+    rule = {
+        "AllowedOrigins": origins,
+        "AllowedMethods": ["PUT", "GET", "POST", "HEAD"],
+        "AllowedHeaders": ["*"],
+        "ExposeHeaders": ["ETag"],
+        "MaxAgeSeconds": 3600,
+    }
+    _call("put_bucket_cors", CORSConfiguration={"CORSRules": [rule]})
+
+
 def put_bytes(key: str, data: bytes, *, content_type: str = "application/octet-stream") -> None:
     """Store `data` under `key`."""
     _call("put_object", Key=key, Body=data, ContentType=content_type)

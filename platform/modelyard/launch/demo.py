@@ -18,7 +18,6 @@ from typing import Any
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
-from rich.table import Table
 
 from modelyard.embedded.errors import StackError
 from modelyard.embedded.stack import Stack
@@ -189,10 +188,10 @@ class Customer:
 
 
 def _tell(console: Console, place: Place, account: Account, outcome: Outcome) -> None:
-    test, baseline = outcome.report["test"], outcome.report["baseline"]["test"]
+    test, baseline = outcome.report["test"], outcome.report["baseline"]
     low, high = test["macro_f1_interval"]
     prediction = outcome.answer["predictions"][0]
-    table = Table(show_header=False, box=None, padding=(0, 2, 0, 0))
+    console.print()
     for name, value in (
         ("dataset hash", outcome.version["content_hash"]),
         (
@@ -211,9 +210,7 @@ def _tell(console: Console, place: Place, account: Account, outcome: Outcome) ->
         ("site", f"{place.url}/t/{account.slug}/"),
         ("login", f"{account.email}  password {account.password}"),
     ):
-        table.add_row(f"[bold]{name}[/bold]", str(value))
-    console.print()
-    console.print(table, soft_wrap=True)
+        console.print(f"[bold]{name:<28}[/bold]{value}", soft_wrap=True)
 
 
 def _run(console: Console, place: Place, path: Path) -> None:

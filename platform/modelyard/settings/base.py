@@ -132,6 +132,7 @@ S3_ACCESS_KEY = env("S3_ACCESS_KEY", default="")
 S3_SECRET_KEY = env("S3_SECRET_KEY", default="")
 S3_BUCKET = env("S3_BUCKET", default="modelyard")
 S3_REGION = env("S3_REGION", default="us-east-1")
+S3_CORS_ORIGINS = env.list("S3_CORS_ORIGINS", default=[SITE_URL])
 
 # --- Celery: a doorbell; rows are the queue of record (docs/architecture.md, section 6) ---
 CELERY_BROKER_URL = BROKER_URL

@@ -61,6 +61,7 @@ class Migration(migrations.Migration):
                     "model",
                     models.ForeignKey(
                         db_constraint=False,
+                        db_index=False,
                         on_delete=django.db.models.deletion.DO_NOTHING,
                         related_name="deployments",
                         to="registry.model",
@@ -70,6 +71,7 @@ class Migration(migrations.Migration):
                     "version",
                     models.ForeignKey(
                         db_constraint=False,
+                        db_index=False,
                         on_delete=django.db.models.deletion.DO_NOTHING,
                         related_name="deployments",
                         to="registry.modelversion",
@@ -81,6 +83,7 @@ class Migration(migrations.Migration):
                 "base_manager_name": "objects",
                 "indexes": [
                     models.Index(fields=["tenant_id", "-id"], name="serving_deployment_recent"),
+                    models.Index(fields=["tenant_id", "model"], name="serving_deployment_model"),
                     models.Index(
                         fields=["tenant_id", "version", "status"], name="serving_deployment_version"
                     ),
