@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from modelyard.embedded.stack import Stack
-from modelyard.launch.client import Account, Api
+from modelyard.launch.client import Account, Api, CallRefused
 from modelyard.launch.site import Place, Site
 from tests import stack as session
 
@@ -86,4 +86,4 @@ def sign_up(site: RunningSite, email: str) -> Account:
     return Account.sign_up(site.url, email=email, mail=site.place.state / "mail")
 
 
-__all__ = ["Account", "Api", "RunningSite", "running", "sign_up"]
+__all__ = ["Account", "Api", "CallRefused", "RunningSite", "running", "sign_up"]

@@ -6,7 +6,8 @@ ENV PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1
 RUN pip install hatchling==1.33.0 && python -m venv /opt/venv
 WORKDIR /src
 # By itself and first: the largest layer, and the only package that comes from torch's own index.
-ARG TORCH_INDEX=https://download.pytorch.org/whl/cpu
+# The index that carries the build of torch without CUDA, given as --build-arg.
+ARG TORCH_INDEX
 RUN /opt/venv/bin/pip install --no-deps --index-url "$TORCH_INDEX" torch==2.13.0
 COPY deploy/docker/requirements-worker.lock ./
 RUN /opt/venv/bin/pip install --no-deps --require-hashes -r requirements-worker.lock

@@ -63,6 +63,9 @@ def _environment() -> dict[str, str]:
         "FONTCONFIG_FILE": str(config),
         "LD_LIBRARY_PATH": ":".join(libraries + ([inherited] if inherited else [])),
         "HOME": str(FOLDER),
+        # In a C locale navigator.language is "en-US@posix", which Intl refuses.
+        "LANG": "en_US.UTF-8",
+        "LC_ALL": "en_US.UTF-8",
     }
 
 

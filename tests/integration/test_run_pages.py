@@ -186,8 +186,11 @@ def test_the_live_stream_sends_what_is_there_then_what_comes_and_ends(
             frames.append(frame.decode())
             if frames[-1].startswith("id: 1\n"):
                 await asyncio.to_thread(stop)
-        await sync_to_async(connection.close)()
+        await sync_to_async(close)()
         return frames
+
+    def close() -> None:
+        connection.close()  # each thread's own
 
     def stop() -> None:
         services.run_cancel(actor=owner_of(tenant), run_id=run.pk)

@@ -42,6 +42,15 @@ class Part:
     bytes: int
 
 
+@dataclass(frozen=True)
+class CorsRule:
+    """What pages of `origins` (patterns with `*`) may do with the bucket, and which headers see."""
+
+    origins: tuple[str, ...]
+    methods: tuple[str, ...]
+    exposes: tuple[str, ...]
+
+
 def tenant_key(tenant_id: uuid.UUID, *parts: str) -> str:
     """Return the key of a tenant's object: `tenants/<id>/<part>/<part>...`."""
     for part in parts:
@@ -119,6 +128,31 @@ def bucket_ensure(*, origins: list[str]) -> None:
     _call("put_bucket_cors", CORSConfiguration={"CORSRules": [rule]})
 
 
+def bucket_cors() -> list[CorsRule]:
+    """Return the bucket's rules for browsers; none is an empty list."""
+    try:
+        found = _call("get_bucket_cors")
+    except Unavailable as error:
+        if refusal(error.__cause__) == "NoSuchCORSConfiguration":
+            return []
+        raise
+    return [
+        CorsRule(
+            origins=tuple(row.get("AllowedOrigins", [])),
+            methods=tuple(row.get("AllowedMethods", [])),
+            exposes=tuple(row.get("ExposeHeaders", [])),
+        )
+        for row in found.get("CORSRules", [])
+    ]
+
+
+def refusal(error: BaseException | None) -> str:
+    """Return the store's own code for why it refused, '' when it was never reached."""
+    if not isinstance(error, ClientError):
+        return ""
+    return str(error.response.get("Error", {}).get("Code", ""))
+
+
 def put_bytes(key: str, data: bytes, *, content_type: str = "application/octet-stream") -> None:
     """Store `data` under `key`."""
     _call("put_object", Key=key, Body=data, ContentType=content_type)
@@ -175,11 +209,16 @@ def list_keys(prefix: str) -> Iterator[ObjectFacts]:
         token = {"ContinuationToken": page["NextContinuationToken"]}
 
 
+def delete(key: str) -> None:
+    """Delete the object; harmless when it is gone already."""
+    _call("delete_object", Key=key)
+
+
 def delete_prefix(prefix: str) -> int:
     """Delete every object below `prefix`; return how many."""
     count = 0
     for row in list(list_keys(prefix)):
-        _call("delete_object", Key=row.key)
+        delete(row.key)
         count += 1
     return count
 

@@ -1,6 +1,9 @@
 """App configuration."""
 
+from typing import ClassVar
+
 from django.apps import AppConfig
+from django.contrib.staticfiles.apps import StaticFilesConfig
 
 
 class WebConfig(AppConfig):
@@ -8,3 +11,13 @@ class WebConfig(AppConfig):
 
     name = "modelyard.web"
     label = "web"
+
+
+class StaticFiles(StaticFilesConfig):
+    """Django's static files, without the sources that `make css` and `make vendor` compile."""
+
+    ignore_patterns: ClassVar[list[str]] = [
+        *StaticFilesConfig.ignore_patterns,
+        "input.css",
+        "build.mjs",
+    ]
