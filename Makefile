@@ -3,7 +3,7 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 
-.PHONY: demo up test check bench deep css vendor lock clean
+.PHONY: demo up test check bench css vendor openapi lock clean
 
 demo: .venv/.ready  ## the main job on real text; FILE=my.csv for yours, ARGS=--once to stop at the end
 	$(BIN)/modelyard demo $(if $(FILE),--file "$(FILE)") $(ARGS)
@@ -12,7 +12,7 @@ up: .venv/.ready  ## the whole product on this machine
 	$(BIN)/modelyard up $(ARGS)
 
 test: .venv/.ready-dev node_modules/.ready check  ## static checks and all tests, on real parts
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -m pytest -n 2 --dist loadgroup $(ARGS)
 
 check: .venv/.ready-dev
 	$(BIN)/python -m ruff format --check .
@@ -29,6 +29,9 @@ css: node_modules/.ready  ## compile static/css/app.css (committed)
 
 vendor: node_modules/.ready  ## bundle third-party modules into static/vendor (committed)
 	npm run vendor
+
+openapi: .venv/.ready  ## write docs/api/openapi.json anew
+	DJANGO_SETTINGS_MODULE=modelyard.settings.test $(BIN)/python -m modelyard spectacular --format openapi-json --validate --file docs/api/openapi.json
 
 lock: .venv/.ready-dev  ## pin every dependency anew
 	$(BIN)/python .ci/lock.py

@@ -45,3 +45,10 @@ def write(limit: str, amount: int) -> str:
         plans.STORAGE_BYTES: _("%(count)s of storage"),
     }
     return noun[limit] % {"count": count}
+
+
+def price(cents: int) -> str:
+    """Write a price in euro: `€49`, `€0.50`."""
+    if cents % 100:
+        return f"€{number_format(cents / 100, decimal_pos=2, force_grouping=True)}"
+    return f"€{number_format(cents // 100, force_grouping=True)}"

@@ -6,6 +6,7 @@ is counted with `count_by`, when its services are imported.
 
 from __future__ import annotations
 
+import datetime as dt
 import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -14,11 +15,13 @@ from django.conf import settings
 from django.urls import reverse
 from django.utils.formats import date_format
 from django.utils.translation import gettext as _
+from django.utils.translation import pgettext
 
 from billing import amounts, periods, plans, usage
 from billing.models import Account
 from billing.periods import Period
 from billing.plans import Plan
+from modelyard.core import clock
 from modelyard.core.errors import QuotaExceeded
 from tenants import selectors as tenants
 from tenants.scoping.context import tenant_scope
@@ -43,6 +46,15 @@ def count_by(limit: str, counter: Counter) -> None:
     _counters[limit] = counter
 
 
+def in_force(*, plan: str, status: str, grace_until: dt.datetime | None) -> Plan:
+    """Return the plan that an account's row gives now: an unpaid one holds for its grace days."""
+    if status == Account.Status.CANCELED:
+        return plans.FREE
+    if status == Account.Status.PAST_DUE and grace_until and grace_until <= clock.now():
+        return plans.FREE
+    return plans.PLANS[plan]
+
+
 def current(tenant_id: uuid.UUID) -> Entitlements:
     """Return what the tenant may use; without billing (self-hosted) there are no limits."""
     period = periods.current()
@@ -50,9 +62,11 @@ def current(tenant_id: uuid.UUID) -> Entitlements:
         return Entitlements(plans.SELF_HOSTED, plans.SELF_HOSTED.limits, period)
     with tenant_scope(tenant_id):
         account = Account.objects.first()
-    if account is None or account.status == Account.Status.CANCELED:
+    if account is None:
         return Entitlements(plans.FREE, plans.FREE.limits, period)
-    plan = plans.PLANS[account.plan]
+    plan = in_force(plan=account.plan, status=account.status, grace_until=account.grace_until)
+    if plan.name != account.plan:
+        return Entitlements(plan, plan.limits, period)
     return Entitlements(plan, {**plan.limits, **account.overrides}, period)
 
 
@@ -95,7 +109,7 @@ def exceeded(tenant_id: uuid.UUID, limit: str, *, most: int, standing: int) -> Q
         "plan": allowed.plan.title,
         "limit": amounts.write(limit, most),
         "used": amounts.write(limit, standing),
-        "next": date_format(allowed.period.end, "j F"),
+        "next": date_format(allowed.period.end, pgettext("date", "j F")),
     }
     if limit in plans.METERS:
         sentence = _(

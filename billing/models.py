@@ -1,4 +1,4 @@
-"""The account (which plan) and the ledger (what was used)."""
+"""The account (which plan), the ledger (what was used), and what Stripe told us of."""
 
 from __future__ import annotations
 
@@ -11,7 +11,20 @@ from tenants.scoping.manager import TenantOwned
 
 
 class Account(TenantOwned):
-    """A tenant's plan; no row is the free plan, so that signing up needs no billing."""
+    """A tenant's plan; no row is the free plan, so that signing up needs no billing.
+
+    From `stripe_customer` to `grace_until` it mirrors what Stripe last said.
+
+    Attributes:
+        overrides: Limits that differ from the plan's, by agreement.
+        period_start: Start of what is paid for.
+        period_end: Its end: the next payment.
+        ends_at: When the subscription ends by the customer's wish.
+        grace_until: How long an unpaid plan still holds.
+        asked: Number of the last question to Stripe about this account.
+        answered: Number of the question whose answer stands here: an answer never replaces that
+            of a later question.
+    """
 
     class Status(models.TextChoices):
         """Whether it is paid for."""
@@ -23,10 +36,20 @@ class Account(TenantOwned):
     plan = models.CharField(max_length=16, default=plans.FREE.name)
     status = models.CharField(max_length=16, choices=Status.choices, default=Status.ACTIVE)
     overrides = models.JSONField(default=dict, blank=True, encoder=DjangoJSONEncoder)
+    stripe_customer = models.CharField(max_length=64, null=True, blank=True)  # noqa: DJ001 - unique
+    stripe_subscription = models.CharField(max_length=64, blank=True, default="")
+    period_start = models.DateTimeField(null=True, blank=True)
+    period_end = models.DateTimeField(null=True, blank=True)
+    ends_at = models.DateTimeField(null=True, blank=True)
+    grace_until = models.DateTimeField(null=True, blank=True)
+    asked = models.BigIntegerField(default=0, editable=False)
+    answered = models.BigIntegerField(default=0, editable=False)
 
     class Meta(TenantOwned.Meta):
         constraints = [
             models.UniqueConstraint(fields=["tenant_id"], name="billing_account_once"),
+            # Of all tenants: a customer is looked up before its tenant is known.
+            models.UniqueConstraint(fields=["stripe_customer"], name="billing_account_customer"),
             models.CheckConstraint(
                 condition=models.Q(status__in=["active", "past_due", "canceled"]),
                 name="billing_account_status",
@@ -72,3 +95,34 @@ class Entry(TenantOwned):
 
     def __str__(self) -> str:
         return f"{self.amount} {self.meter} for {self.entry_id}"
+
+
+class StripeEvent(models.Model):
+    """An event of Stripe, stored once when it comes and processed by asking Stripe anew.
+
+    A directory: it comes before its tenant is known.
+
+    Attributes:
+        id: Stripe's id, so that what is delivered twice is stored once.
+        customer: Whom it is about; '' is nobody.
+        error: Why it is not processed yet, or why nothing was to be done.
+    """
+
+    id = models.CharField(primary_key=True, max_length=64)
+    type = models.CharField(max_length=80)
+    customer = models.CharField(max_length=64, blank=True)
+    received_at = models.DateTimeField()
+    processed_at = models.DateTimeField(null=True, blank=True)
+    error = models.CharField(max_length=80, blank=True)
+
+    class Meta:
+        indexes = [
+            models.Index(
+                fields=["received_at"],
+                condition=models.Q(processed_at=None),
+                name="billing_stripeevent_open",
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.id} {self.type}"

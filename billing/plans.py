@@ -48,7 +48,7 @@ class Plan:
 
     Attributes:
         name: Stable name in rows and on the wire.
-        title: What people read.
+        label: What people read, in any language.
         limits: Limit name -> amount; None is no limit.
         price_cents: A month's price in euro cents.
         rate: Requests a second at the door of predictions, in the long run.
@@ -56,16 +56,26 @@ class Plan:
     """
 
     name: str
-    title: str
+    label: Promise
     limits: Mapping[str, int | None]
     price_cents: int
     rate: float
     burst: int
 
+    @property
+    def title(self) -> str:
+        """What people read, in the language that is active."""
+        return str(self.label)
+
+    @property
+    def lookup_key(self) -> str:
+        """Return the name of its price at Stripe (`lookup_key` of a monthly price in euro)."""
+        return f"modelyard_{self.name}_month"
+
 
 FREE = Plan(
     name="free",
-    title="Free",
+    label=_("Free"),
     limits=MappingProxyType(
         {
             PREDICTIONS: 1_000,
@@ -82,7 +92,7 @@ FREE = Plan(
 )
 TEAM = Plan(
     name="team",
-    title="Team",
+    label=_("Team"),
     limits=MappingProxyType(
         {
             PREDICTIONS: 100_000,
@@ -99,7 +109,7 @@ TEAM = Plan(
 )
 SELF_HOSTED = Plan(
     name="self-hosted",
-    title="Self-hosted",
+    label=_("Self-hosted"),
     limits=MappingProxyType(dict.fromkeys(LIMITS)),
     price_cents=0,
     rate=0.0,
@@ -108,3 +118,28 @@ SELF_HOSTED = Plan(
 PLANS: Mapping[str, Plan] = MappingProxyType(
     {plan.name: plan for plan in (FREE, TEAM, SELF_HOSTED)}
 )
+OFFERED = (FREE, TEAM)
+"""What the pricing page shows, in its order."""
+SOLD: Mapping[str, Plan] = MappingProxyType({plan.name: plan for plan in (TEAM,)})
+"""What can be bought."""
+CURRENCY = "eur"
+CHOSEN_PLAN = "chosen_plan"
+"""Name in the session of the plan that somebody chose before signing up."""
+
+
+def price_list() -> list[dict[str, object]]:
+    """Return what has to be on sale at Stripe: products with a monthly price and lookup key."""
+    return [
+        {
+            "name": f"Modelyard {plan.name.title()}",
+            "lookup_key": plan.lookup_key,
+            "unit_amount": plan.price_cents,
+            "currency": CURRENCY,
+        }
+        for plan in SOLD.values()
+    ]
+
+
+def by_lookup_key(key: str) -> Plan | None:
+    """Return the plan that a price of Stripe stands for, or None."""
+    return next((plan for plan in SOLD.values() if plan.lookup_key == key), None)

@@ -10,9 +10,10 @@ from dataclasses import dataclass
 from django.db.models import QuerySet
 
 from billing import amounts, entitlements, plans
-from billing.models import Entry
+from billing.models import Account, Entry
 from billing.periods import Period
 from billing.plans import Plan
+from tenants.scoping.context import tenant_scope
 
 Namer = Callable[[list[str]], dict[str, str]]
 _namers: dict[str, Namer] = {}
@@ -84,6 +85,34 @@ def summary(tenant_id: uuid.UUID) -> Summary:
             )
         )
     return Summary(allowed.plan, allowed.period, gauges)
+
+
+@dataclass(frozen=True)
+class Standing:
+    """What the workspace pays for; see `models.Account` for the dates."""
+
+    plan: Plan
+    in_force: Plan
+    is_past_due: bool
+    has_customer: bool
+    period_end: dt.datetime | None
+    ends_at: dt.datetime | None
+    grace_until: dt.datetime | None
+
+
+def standing(tenant_id: uuid.UUID) -> Standing:
+    """Return what the workspace pays for."""
+    with tenant_scope(tenant_id):
+        account = Account.objects.first() or Account()
+    return Standing(
+        plan=plans.PLANS[account.plan],
+        in_force=entitlements.current(tenant_id).plan,
+        is_past_due=account.status == Account.Status.PAST_DUE,
+        has_customer=bool(account.stripe_customer),
+        period_end=account.period_end,
+        ends_at=account.ends_at,
+        grace_until=account.grace_until,
+    )
 
 
 def entry_list(*, request_id: str = "", meter: str = "") -> QuerySet[Entry]:

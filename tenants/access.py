@@ -10,15 +10,17 @@ from django.utils.translation import gettext_lazy as _
 from modelyard.core.errors import Forbidden
 
 READ = frozenset({"data.read", "runs.read", "models.read", "deployments.read", "usage.read"})
-BUILD = frozenset({"data.write", "runs.write", "models.write", "deployments.write", "predict"})
+BUILD = frozenset(
+    {"data.write", "label.write", "runs.write", "models.write", "deployments.write", "predict"}
+)
 MANAGE = frozenset({"keys.manage", "members.manage", "audit.read"})
 
 ROLE_PERMISSIONS: dict[str, frozenset[str]] = {
     "owner": READ | BUILD | MANAGE | {"billing.manage"},
     "admin": READ | BUILD | MANAGE,
     "builder": READ | BUILD,
-    "reviewer": READ | {"data.write"},
-    "labeler": frozenset({"data.read"}),
+    "reviewer": READ | {"data.write", "label.write"},
+    "labeler": frozenset({"data.read", "label.write"}),
     "billing": frozenset({"usage.read", "billing.manage"}),
     "viewer": READ,
 }

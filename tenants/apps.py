@@ -1,5 +1,7 @@
 """App configuration."""
 
+from importlib import import_module
+
 from django.apps import AppConfig
 
 
@@ -8,3 +10,7 @@ class TenantsConfig(AppConfig):
 
     name = "tenants"
     label = "tenants"
+
+    def ready(self) -> None:
+        """Register the OpenAPI extension, which counts from its import on."""
+        import_module("tenants.schema")

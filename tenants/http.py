@@ -24,7 +24,7 @@ from rest_framework.request import Request
 
 from modelyard.core.errors import DomainError, NotFound, Unauthenticated
 from modelyard.core.http import problem, request_id
-from tenants import access, selectors
+from tenants import access, selectors, services
 from tenants.access import Actor
 from tenants.models import Tenant, User
 from tenants.scoping.context import tenant_scope
@@ -125,6 +125,7 @@ def _enter_by_key(request: HttpRequest) -> None:
             _("This API key is unknown, expired or revoked. Make a new one under API keys."),
             code="key_invalid",
         )
+    services.key_used(key)
     granted = frozenset().union(*(access.SCOPE_PERMISSIONS[scope] for scope in key.scopes))
     request.tenant = key.tenant  # type: ignore[attr-defined]
     request.actor = Actor(  # type: ignore[attr-defined]

@@ -19,6 +19,7 @@ from tenants.models import ApiKey, Membership, Role, Tenant, User
 from tenants.scoping.context import tenant_scope
 
 RESERVED_SLUGS = frozenset({"new", "api", "admin", "ops", "static", "accounts", "docs"})
+USED_EVERY = dt.timedelta(minutes=1)
 on_key_revoked: list[Callable[[str], None]] = []
 """Called after commit with the digest of a revoked key (the serving door drops its record)."""
 
@@ -82,6 +83,13 @@ def key_create(
     )
     audit.record(actor, "key.created", key, name=key.name, scopes=key.scopes)
     return key, fresh.text
+
+
+def key_used(key: ApiKey) -> None:
+    """Note that a key was used, at most once a minute: a busy key is not a busy row."""
+    now = clock.now()
+    if key.last_used_at is None or now - key.last_used_at >= USED_EVERY:
+        ApiKey.objects.filter(pk=key.pk).update(last_used_at=now)
 
 
 def key_revoke(*, actor: Actor, key_id: uuid.UUID) -> ApiKey:

@@ -11,36 +11,43 @@ from tests.factories import owner_of
 from training.datasets.models import Dataset, DatasetVersion, Example, Upload
 from training.jobs import recipes
 from training.jobs.models import Run, RunEvent
+from training.labeling.models import Project, Task
 from training.registry.models import Model, ModelVersion
 from training.serving.models import Deployment
 
 
-def _dataset(tenant: Tenant) -> tuple[Dataset, Upload, DatasetVersion]:
+def _dataset(tenant: Tenant) -> tuple[Dataset, Upload, Project, DatasetVersion]:
     now = clock.now()
     dataset = Dataset.objects.create(name=f"reviews of {tenant.slug}")
     upload = Upload.objects.create(
         dataset=dataset, filename="a.csv", status="done", moved_at=now, bytes=10,
         storage_key=storage.tenant_key(tenant.pk, "uploads", "a.csv"),
     )  # fmt: skip
-    Example.objects.create(
+    example = Example.objects.create(
         dataset=dataset, upload=upload, line=2, data={"text": "fine"}, label="good",
         content_hash=uuid.uuid4().hex, group_hash=uuid.uuid4().hex,
     )  # fmt: skip
+    project = Project.objects.create(
+        dataset=dataset, name="queue",
+        labels=[{"name": "bad", "key": "1"}, {"name": "good", "key": "2"}],
+    )  # fmt: skip
+    Task.objects.create(project=project, example=example, seq=1)
     version = DatasetVersion.objects.create(
         dataset=dataset, number=1, status="frozen", moved_at=now, rows=1, frozen_at=now,
         shares=[0.8, 0.1, 0.1], label_counts={"good": 1},
         split_counts={"train": 1}, content_hash="0" * 64,
         rows_key=storage.tenant_key(tenant.pk, "datasets", "rows.parquet"),
     )  # fmt: skip
-    return dataset, upload, version
+    return dataset, upload, project, version
 
 
 def _model(tenant: Tenant, version: DatasetVersion) -> ModelVersion:
     model = Model.objects.create(name="sentiment")
     return ModelVersion.objects.create(
         model=model, number=1, status="verified", dataset_version=version, run_id=uuid.uuid4(),
-        artifact_prefix=storage.tenant_key(tenant.pk, "models", "x") + "/", manifest_sha256="0" * 64,
-        bytes=1, labels=["bad", "good"], base="tiny", engine_version="1",
+        artifact_prefix=storage.tenant_key(tenant.pk, "models", "x") + "/",
+        manifest_sha256="0" * 64, bytes=1, labels=["bad", "good"], base="tiny", engine_version="1",
+        files=[{"name": "config.json", "bytes": 1, "sha256": "0" * 64}],
     )  # fmt: skip
 
 
@@ -48,7 +55,7 @@ def make_everything(tenant: Tenant) -> dict[str, object]:
     """Make one of each and return their ids by the names of the URL's parameters."""
     owner = owner_of(tenant)
     with tenant_scope(tenant.pk):
-        dataset, upload, version = _dataset(tenant)
+        dataset, upload, project, version = _dataset(tenant)
         trained = _model(tenant, version)
         spec = recipes.spec_build("balanced", {}).to_json()
         run = Run.objects.create(
@@ -69,6 +76,7 @@ def make_everything(tenant: Tenant) -> dict[str, object]:
         )  # fmt: skip
     return {
         "dataset_id": dataset.pk,
+        "project_id": project.pk,
         "upload_id": upload.pk,
         "version_id": version.pk,
         "run_id": run.pk,

@@ -75,7 +75,8 @@ def running(name: str = "site", **more: str) -> Iterator[RunningSite]:
         **more,
     }
     env.pop("SERVING_URL", None)
-    place = Place(state, base.ports.port(f"{name}-web"), base.ports.port(f"{name}-ops"), env)
+    ports = [base.ports.port(f"{name}-{part}") for part in ("web", "ops", "stripe")]
+    place = Place(state, ports[0], ports[1], env, stripe_port=ports[2])
     log = state / "site.log"
     with log.open("w") as output, Site(place, guard=base.guard, output=output) as site:
         yield RunningSite(place, site, log)

@@ -31,6 +31,25 @@ if _MARK not in os.environ:
     os.environ[_MARK] = str(STATE)
 
 
+# Workers of pytest-xdist share the servers and get Valkey numbers of their own.
+_worker = os.environ.get("PYTEST_XDIST_WORKER", "").removeprefix("gw")
+if _worker.isdigit():
+    for _name, _number in (("BROKER_URL", 0), ("CACHE_URL", 1)):
+        _base = os.environ[_name].rsplit("/", 1)[0]
+        os.environ[_name] = f"{_base}/{6 + 2 * int(_worker) + _number}"
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put all tests of the running site on one worker, first; keep other files together."""
+    for item in items:
+        on_site = "site" in getattr(item, "fixturenames", ())
+        group = "site" if on_site else item.nodeid.split("::")[0]
+        item.add_marker(pytest.mark.xdist_group(group))
+    if os.environ.get("PYTEST_XDIST_WORKER"):
+        items.sort(key=lambda item: "site" not in getattr(item, "fixturenames", ()))
+
+
 @pytest.hookimpl(trylast=True)
 def pytest_unconfigure(config: pytest.Config) -> None:
     """Stop the stack and remove its folder."""

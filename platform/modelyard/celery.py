@@ -22,6 +22,8 @@ app.conf.beat_schedule = {
     "sweep": {"task": "runs.sweep", "schedule": settings.RUN_SWEEP_AFTER_SECONDS},
     "sweep-imports": {"task": "datasets.sweep", "schedule": settings.RUN_SWEEP_AFTER_SECONDS},
     "sweep-deployments": {"task": "serving.sweep", "schedule": settings.RUN_SWEEP_AFTER_SECONDS},
+    "sweep-stripe": {"task": "billing.sweep_events", "schedule": settings.RUN_SWEEP_AFTER_SECONDS},
+    "reconcile-stripe": {"task": "billing.reconcile", "schedule": 24 * 3600.0},
     "flush-usage": {"task": "billing.flush_usage", "schedule": settings.USAGE_FLUSH_SECONDS},
 }
 app.conf.beat_schedule_filename = str(settings.STATE_DIR / "beat")

@@ -7,13 +7,15 @@ API is mounted a second time under `/t/<slug>/api/v1/` for our own pages.
 from __future__ import annotations
 
 from django.urls import URLPattern, URLResolver, include, path
-from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerView
+from drf_spectacular.views import SpectacularJSONAPIView, SpectacularSwaggerView
 
 from billing import urls as billing
 from modelyard.web import urls as web
 from tenants import urls as tenants
 from training.datasets import urls as datasets
 from training.jobs import urls as jobs
+from training.labeling import urls as labeling
+from training.loops import urls as loops
 from training.registry import urls as registry
 from training.serving import urls as serving
 
@@ -22,15 +24,19 @@ Patterns = list[URLPattern | URLResolver]
 _api: Patterns = [
     *tenants.api,
     *datasets.api,
+    *labeling.api,
     *jobs.api,
     *registry.api,
     *serving.api,
+    *loops.api,
     *billing.api,
 ]
 _pages: Patterns = [
     path("", include((web.pages, "web"))),
     path("", include((tenants.pages, "keys"))),
     path("", include((datasets.pages, "datasets"))),
+    path("", include((labeling.pages, "labeling"))),
+    path("", include((loops.pages, "loops"))),
     path("", include((jobs.pages, "runs"))),
     path("", include((registry.pages, "models"))),
     path("", include((serving.pages, "deployments"))),
@@ -40,11 +46,12 @@ _pages: Patterns = [
 
 urlpatterns: Patterns = [
     *web.public,
+    *billing.public,
     path("accounts/", include("allauth.urls")),
     path("i18n/", include("django.conf.urls.i18n")),
     path("t/<slug:slug>/", include(_pages)),
     path("api/v1/", include((_api, "api"))),
-    path("api/openapi.json", SpectacularAPIView.as_view(), name="openapi"),
+    path("api/openapi.json", SpectacularJSONAPIView.as_view(), name="openapi"),
     path("api/docs", SpectacularSwaggerView.as_view(url_name="openapi"), name="api-docs"),
 ]
 

@@ -26,6 +26,9 @@ on("submit", "[data-theme-form]", (form, e) => {
   document.dispatchEvent(new CustomEvent("yard:theme"));
 });
 
+/* A chart wider than a phone starts at its newest end. */
+for (const box of document.querySelectorAll("[data-scroll-end]")) box.scrollLeft = box.scrollWidth;
+
 /* Command palette */
 const palette = document.getElementById("palette");
 

@@ -113,7 +113,7 @@ const handlers = {
     log(at, fill(t("baseline"), { f1: p.macro_f1.toFixed(3) }));
   },
   phase(p, at) {
-    log(at, fill(t("phase"), { name: p.name }));
+    log(at, fill(t("phase"), { name: t(`phase-${p.name}`) ?? p.name }));
     refresh();
   },
   warning(p, at) {

@@ -16,11 +16,11 @@ const files = {
   "lucide.LICENSE.txt": "lucide-static/LICENSE",
 };
 
-const icons = `activity arrow-left arrow-right box check chevron-down chevron-right chevrons-up-down
+const icons = `activity arrow-left arrow-right book-open box check chevron-down chevron-right chevrons-up-down
   circle-alert circle-check circle-dashed circle-question-mark circle-x clock cloud-upload copy
   credit-card database download external-link file-text funnel git-branch house info key-round
-  languages lock log-out mail menu play plus refresh-cw rocket rotate-ccw search settings
-  shield-check snowflake square sun-moon tags terminal trash-2 triangle-alert type users x`
+  keyboard   languages lock log-out mail menu play plus refresh-cw rocket rotate-ccw search settings
+  shield-check skip-forward snowflake sparkles square sun-moon tags terminal trash-2 triangle-alert type undo-2 users x`
   .split(/\s+/);
 
 const sums = Object.entries(files).map(([name, source]) => {

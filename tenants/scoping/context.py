@@ -45,18 +45,17 @@ def _stamp(value: str) -> None:
         cursor.execute("select set_config('app.tenant_id', %s, true)", [value])
 
 
-def _restore(previous: uuid.UUID | None) -> None:
-    # LOCAL outlives a released savepoint, so the outer scope's value is put back by hand;
-    # a transaction in error needs no restoring: its rollback does it.
+def _give_back(statement: str, value: str | None = None) -> None:
+    """Undo what LOCAL set, where the savepoint is released; a rollback undoes it by itself."""
     if connection.in_atomic_block and not connection.needs_rollback:
-        _stamp(str(previous) if previous else "")
+        with connection.cursor() as cursor:
+            cursor.execute(statement, None if value is None else [value])
 
 
 @contextmanager
 def tenant_scope(tenant_id: uuid.UUID) -> Iterator[None]:
     """Run the block as `tenant_id`, in one transaction; nests and restores."""
-    previous = _tenant.get()
-    was_ops = _ops.get()
+    previous, nested = _tenant.get(), _tenant.get() is not None or _ops.get()
     with transaction.atomic():
         _stamp(str(tenant_id))
         token, ops_token = _tenant.set(tenant_id), _ops.set(False)
@@ -65,8 +64,8 @@ def tenant_scope(tenant_id: uuid.UUID) -> Iterator[None]:
         finally:
             _tenant.reset(token)
             _ops.reset(ops_token)
-            if previous is not None or was_ops:
-                _restore(previous)
+        if nested:
+            _give_back("select set_config('app.tenant_id', %s, true)", str(previous or ""))
 
 
 @contextmanager
@@ -77,6 +76,7 @@ def ops_scope(reason: str) -> Iterator[None]:
     web login PostgreSQL answers "permission denied".
     """
     logger.debug("ops_scope", reason=reason)
+    outer = _ops.get()
     with transaction.atomic():
         with connection.cursor() as cursor:
             cursor.execute("set local role modelyard_ops")
@@ -86,6 +86,4 @@ def ops_scope(reason: str) -> Iterator[None]:
         finally:
             _ops.reset(token)
             _tenant.reset(tenant_token)
-            if connection.in_atomic_block and not connection.needs_rollback:
-                with connection.cursor() as cursor:
-                    cursor.execute("reset role")
+        _give_back("set local role modelyard_ops" if outer else "reset role")

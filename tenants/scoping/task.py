@@ -13,7 +13,7 @@ from celery import Task
 from django.db import close_old_connections
 
 
-class TenantTask(Task):  # type: ignore[misc]
+class TenantTask(Task):  # type: ignore[type-arg]
     """A task about one tenant: `tenant_id` must be among its keyword arguments."""
 
     abstract = True

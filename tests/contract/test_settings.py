@@ -175,3 +175,17 @@ def test_the_console_refuses_to_start_without(missing: str, tmp_path: Path) -> N
     done = _start("ops", env, tmp_path)
     assert done.returncode != 0
     assert f"set {missing}: see docs/settings.md" in done.stderr
+
+
+@pytest.mark.parametrize("missing", ["STRIPE_SECRET_KEY", "STRIPE_WEBHOOK_SECRET"])
+def test_billing_by_stripe_refuses_to_start_without(missing: str, tmp_path: Path) -> None:
+    env = {"BILLING": "stripe", "STRIPE_SECRET_KEY": "sk", "STRIPE_WEBHOOK_SECRET": "whsec"}
+    assert _start("prod", REQUIRED | env, tmp_path).returncode == 0
+    done = _start("prod", REQUIRED | env | {missing: ""}, tmp_path)
+    assert done.returncode != 0
+    assert f"set {missing}: see docs/settings.md" in done.stderr
+
+
+def test_an_unknown_way_of_billing_is_refused(tmp_path: Path) -> None:
+    done = _start("prod", REQUIRED | {"BILLING": "paypal"}, tmp_path)
+    assert "set BILLING to off, sandbox or stripe" in done.stderr

@@ -20,14 +20,17 @@ ROOT = Path(__file__).resolve().parents[2]
 FOLDER = ROOT / "var" / "browser"
 # The package's own list has --disable-web-security, which would hide CORS faults.
 ARGUMENTS = [
-    "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--no-zygote",
+    "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
+    "--no-zygote",
     "--disable-background-networking", "--disable-component-update", "--disable-sync",
     "--disable-dev-shm-usage", "--force-color-profile=srgb", "--font-render-hinting=none",
 ]  # fmt: skip
 _FONTS = """<?xml version="1.0"?><!DOCTYPE fontconfig SYSTEM "fonts.dtd">
 <fontconfig>{folders}<cachedir>{cache}</cachedir>
-<alias><family>sans-serif</family><prefer><family>Open Sans</family><family>Noto Sans CJK TC</family></prefer></alias>
-<alias><family>monospace</family><prefer><family>DejaVu Sans Mono</family><family>Open Sans</family></prefer></alias>
+<alias><family>sans-serif</family>
+<prefer><family>Open Sans</family><family>Noto Sans CJK TC</family></prefer></alias>
+<alias><family>monospace</family>
+<prefer><family>DejaVu Sans Mono</family><family>Open Sans</family></prefer></alias>
 </fontconfig>
 """
 

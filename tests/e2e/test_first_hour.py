@@ -29,9 +29,7 @@ def faulty_csv(folder: Path) -> tuple[Path, list[int]]:
     text = "\n".join(lines) + "\n"
     wanted = (",good", '"too many', '"a\x00b"', "   ,bad", "one cell")
     numbers = [
-        number
-        for number, line in enumerate(text.split("\n"), start=1)
-        if line.startswith(wanted)
+        number for number, line in enumerate(text.split("\n"), start=1) if line.startswith(wanted)
     ]
     assert len(numbers) == 5
     path = folder / "reviews.csv"

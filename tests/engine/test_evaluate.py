@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+from scipy.stats import binomtest
 from sklearn import metrics as peer
 
 from tests.engine.samples import make_rows, write_csv
@@ -7,6 +8,7 @@ from training.engine.data import Example, load
 from training.engine.evaluate import (
     calibration,
     classification_report,
+    comparison,
     confusion_matrix,
     full_report,
     macro_f1,
@@ -98,3 +100,15 @@ def test_the_baseline_learns_words_and_chinese_characters(tmp_path) -> None:
         assert report["ngrams"] == kind
         assert report["macro_f1"] > 0.9
     assert not mostly_cjk(["", "123", "an English text with 中文"])
+
+
+@pytest.mark.parametrize(("ours", "theirs"), [(0, 0), (1, 0), (9, 1), (30, 20), (700, 500)])
+def test_the_comparison_is_the_exact_mcnemar_test(ours: int, theirs: int) -> None:
+    right, wrong = np.zeros(ours + theirs + 5, dtype=np.int64), 1
+    model, baseline = right.copy(), right.copy()
+    baseline[:ours] = wrong
+    model[ours : ours + theirs] = wrong
+    found = comparison(right, model, baseline)
+    assert (found["only_model_right"], found["only_baseline_right"]) == (ours, theirs)
+    expected = binomtest(ours, ours + theirs).pvalue if ours + theirs else 1.0
+    assert found["p_value"] == pytest.approx(expected)

@@ -72,3 +72,15 @@ def test_the_ops_scope_sees_all_tenants_and_is_left_again() -> None:
 def test_a_tenant_id_that_does_not_exist_can_own_nothing() -> None:
     with pytest.raises(DatabaseError), tenant_scope(uuid.uuid4()):
         IdempotencyRecord.objects.create(key="k", route="r", body_hash="h", status=200)
+
+
+def test_an_sql_error_in_a_nested_scope_is_the_error_that_is_seen() -> None:
+    one, two = make_tenant(), make_tenant()
+    with tenant_scope(one.pk):
+        with (
+            pytest.raises(DatabaseError, match="division by zero"),
+            tenant_scope(two.pk),
+            connection.cursor() as cursor,
+        ):
+            cursor.execute("select 1 / 0")
+        assert {row.tenant_id for row in AuditEvent.objects.all()} == {one.pk}

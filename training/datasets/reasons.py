@@ -15,7 +15,7 @@ ROW: Mapping[str, Promise] = {
         "The label has %(found)s characters; %(most)s are allowed. Is it the right column?"
     ),
     "field_count": lazy(
-        "The row has %(found)s fields where the header has %(expected)s. "
+        "The header has %(expected)s columns, this row has %(found)s. "
         "Put quotes around text that contains the delimiter."
     ),
     "quote": lazy("A quotation mark opens and doesn't close properly. Double it inside of quotes."),

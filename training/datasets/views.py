@@ -6,13 +6,16 @@ import uuid
 from collections.abc import Mapping
 from typing import Any
 
+from django.utils.formats import number_format
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy as later
 from django.utils.translation import ngettext
 
 from training.datasets import selectors
 from training.datasets.models import DatasetVersion, Example, Upload, VersionRow
 
 PAGE_ROWS = 50
+SPLIT_NAMES = {"train": later("train"), "validation": later("validation"), "test": later("test")}
 
 
 def _cursor(text: str) -> uuid.UUID | None:
@@ -81,7 +84,7 @@ def rows_context(dataset_id: uuid.UUID, filters: Mapping[str, str], cursor: str)
             "line": row.line,
             "text": row.text[:400],
             "label": row.label,
-            "split": splits.get(row.pk),
+            "split": SPLIT_NAMES.get(splits.get(row.pk, "")),
         }
         for row in shown
     ]
@@ -134,7 +137,9 @@ def detail_context(
 def _sentence(rows: int, labels: int) -> str:
     if not rows:
         return _("Empty. Import a file to fill it.")
-    counted = ngettext("%(n)d row", "%(n)d rows", rows) % {"n": rows}
+    counted = ngettext("%(n)s row", "%(n)s rows", rows) % {
+        "n": number_format(rows, force_grouping=True)
+    }
     kinds = ngettext("%(n)d label", "%(n)d labels", labels) % {"n": labels}
     return _("%(rows)s, %(labels)s.") % {"rows": counted, "labels": kinds}
 

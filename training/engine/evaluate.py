@@ -3,6 +3,7 @@
 Only numpy, so that whoever reads a report need not load torch or scikit-learn.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -106,6 +107,27 @@ def calibration(true: Ints, probabilities: Floats) -> dict[str, Any]:
         error += count / len(true) * abs(accuracy - mean)
         bins.append({"confidence": mean, "accuracy": accuracy, "count": count})
     return {"ece": error, "bins": bins}
+
+
+def comparison(true: Ints, ours: Ints, theirs: Ints) -> dict[str, Any]:
+    """Compare two models on the same rows by the exact McNemar test.
+
+    Args:
+        true, ours, theirs: class indices, [n].
+
+    Returns:
+        The rows that only one of them got right, and the two-sided p-value of their difference
+        under "each such row falls to either side by chance" (McNemar 1947, exact binomial form).
+    """
+    only_ours = int(((ours == true) & (theirs != true)).sum())
+    only_theirs = int(((ours != true) & (theirs == true)).sum())
+    rows = only_ours + only_theirs
+    tail = sum(math.comb(rows, k) for k in range(min(only_ours, only_theirs) + 1))
+    return {
+        "only_model_right": only_ours,
+        "only_baseline_right": only_theirs,
+        "p_value": min(1.0, 2 * tail / 2**rows),
+    }
 
 
 def full_report(

@@ -14,7 +14,7 @@ from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
 
 from training.engine.data import Dataset, label_indices, texts_of
-from training.engine.evaluate import Floats, full_report, macro_f1
+from training.engine.evaluate import Floats, Ints, full_report, macro_f1
 
 C_CHOICES = (0.3, 1.0, 3.0, 10.0, 30.0)
 MAX_FEATURES = 200_000
@@ -24,9 +24,15 @@ CJK_SAMPLE = 500
 
 @dataclass(frozen=True)
 class ProbeResult:
-    """The baseline's test report (same shape as the model's) and how it was made."""
+    """The baseline's test report (same shape as the model's) and how it was made.
+
+    Attributes:
+        report: as `evaluate.full_report` gives it, with the baseline's own settings.
+        predicted: class indices of the test rows, [n].
+    """
 
     report: dict[str, Any]
+    predicted: Ints
 
 
 def train_baseline(data: Dataset, *, seed: int) -> ProbeResult:
@@ -67,7 +73,8 @@ def train_baseline(data: Dataset, *, seed: int) -> ProbeResult:
             "ngrams": "characters 1-3" if characters else "words 1-2",
             "c": best_c,
             "validation_macro_f1": best_f1,
-        }
+        },
+        predicted=probabilities.argmax(axis=1).astype(np.int64),
     )
 
 

@@ -26,11 +26,11 @@ from training.engine.catalog import CATALOG
 from training.engine.checkpoint import Checkpoint, Position
 from training.engine.device import precision_for
 from training.engine.errors import CancelledError, SpecError, TrainingError
-from training.engine.evaluate import full_report, macro_f1, softmax
+from training.engine.evaluate import comparison, full_report, macro_f1, softmax
 from training.engine.events import Baseline, Done, Emit, Eval, Notice, Phase
 from training.engine.predict import Predictor
 from training.engine.prepare import Prepared, prepare
-from training.engine.probe import train_baseline
+from training.engine.probe import ProbeResult, train_baseline
 from training.engine.progress import ProgressMeter
 from training.engine.spec import JobSpec
 
@@ -74,7 +74,7 @@ def train(job: JobSpec, *, emit: Emit, should_stop: Callable[[], bool]) -> Done:
     partial = job.out.with_name(f".{job.out.name}.partial")
     shutil.rmtree(partial, ignore_errors=True)
     try:
-        metrics = _write(partial, prepared, loop, baseline.report, enter=enter)
+        metrics = _write(partial, prepared, loop, baseline, enter=enter)
         metrics["training"]["total_seconds"] = round(time.monotonic() - started, 2)
         for notice in records.notices(metrics):
             emit(notice)
@@ -97,7 +97,7 @@ def _write(
     folder: Path,
     prepared: Prepared,
     loop: "Loop",
-    baseline: dict[str, Any],
+    baseline: ProbeResult,
     *,
     enter: Callable[[str], None],
 ) -> dict[str, Any]:
@@ -121,17 +121,19 @@ def _write(
     for start in range(0, len(ids), TEST_CHUNK):
         loop.stop_if_asked()
         parts.append(predictor.logits(ids[start : start + TEST_CHUNK]))
+    true, scores = prepared.classes["test"], softmax(np.concatenate(parts))
     test = full_report(
         prepared.data.test,
-        prepared.classes["test"],
-        softmax(np.concatenate(parts)),
+        true,
+        scores,
         prepared.data.labels,
         seed=prepared.spec.seed,
     )
     metrics = {
         "version": 1,
         "test": test,
-        "baseline": baseline,
+        "baseline": baseline.report,
+        "comparison": comparison(true, scores.argmax(axis=1).astype(np.int64), baseline.predicted),
         "validation": {
             "macro_f1": loop.position.best_macro_f1,
             "epoch": loop.position.best_epoch,

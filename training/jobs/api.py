@@ -5,6 +5,7 @@ from __future__ import annotations
 import uuid
 from typing import Any
 
+from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework import serializers
 from rest_framework.request import Request
@@ -167,7 +168,7 @@ class RunReport(TenantApiView):
 
     @extend_schema(
         operation_id="runs_report",
-        responses=serializers.DictField(),
+        responses=OpenApiTypes.OBJECT,
         summary="Get the full report beside the baseline's",
     )
     def get(self, request: Request, run_id: uuid.UUID) -> Response:

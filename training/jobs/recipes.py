@@ -13,12 +13,16 @@ from modelyard.core.errors import Invalid
 from training.engine.catalog import CATALOG, DEFAULT_BASE
 from training.engine.errors import SpecError
 from training.engine.spec import PRESETS, TrainSpec
+from training.registry import words
 
 DEFAULT_PRESET = "balanced"
 PRESET_TITLES: Mapping[str, tuple[Any, Any]] = {
-    "quick": (_("Quick"), _("A first answer: one short pass. Good for checking the data.")),
-    "balanced": (_("Balanced"), _("The best of a few minutes. Start here.")),
-    "best": (_("Best"), _("More passes, the best of them kept. About twice the time.")),
+    "quick": (
+        words.PRESETS["quick"],
+        _("A first answer: one short pass. Good for checking the data."),
+    ),
+    "balanced": (words.PRESETS["balanced"], _("The best of a few minutes. Start here.")),
+    "best": (words.PRESETS["best"], _("More passes, the best of them kept. About twice the time.")),
 }
 """Preset -> name and what it is for."""
 

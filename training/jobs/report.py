@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.utils.formats import number_format
 from django.utils.translation import gettext as _
 
 from modelyard.core.errors import Conflict
@@ -13,6 +14,8 @@ from training.registry import selectors as registry
 from training.registry.types import VersionFacts
 
 ERRORS_SHOWN = 10
+SIGNIFICANT = 0.05
+"""Exact McNemar p-value under which the page calls a difference clear."""
 
 
 def artifact_of(run: Run) -> VersionFacts:
@@ -42,14 +45,14 @@ def context_of(metrics: dict[str, Any], facts: VersionFacts) -> dict[str, Any]:
     low, high = test["macro_f1_interval"]
     rows = test["examples"]
     return {
-        "headline": _headline(test, baseline),
+        "headline": _headline(test, baseline, metrics["comparison"]["p_value"]),
         "sentence": _(
             "Measured on %(rows)s test rows that training never saw; the baseline is TF-IDF with "
             "logistic regression on the same rows."
         )
-        % {"rows": rows},
+        % {"rows": _counted(rows)},
         "stats": [
-            _stat(_("Macro F1"), f"{test['macro_f1']:.3f}", f"95 %: {low:.3f} – {high:.3f}"),
+            _stat(_("Macro F1"), f"{test['macro_f1']:.3f}", f"95%: {low:.3f}–{high:.3f}"),
             _stat(
                 _("Baseline"),
                 f"{baseline['macro_f1']:.3f}",
@@ -83,14 +86,16 @@ def context_of(metrics: dict[str, Any], facts: VersionFacts) -> dict[str, Any]:
     }
 
 
-def _headline(test: dict[str, Any], baseline: dict[str, Any]) -> str:
+def _headline(test: dict[str, Any], baseline: dict[str, Any], p_value: float) -> str:
     difference = test["macro_f1"] - baseline["macro_f1"]
-    low = test["macro_f1_interval"][0]
     figures = {"ours": f"{test['macro_f1']:.3f}", "theirs": f"{baseline['macro_f1']:.3f}"}
-    if difference > 0 and low > baseline["macro_f1"]:
+    if difference > 0 and p_value < SIGNIFICANT:
         return _("Macro F1 %(ours)s, clearly above the baseline's %(theirs)s") % figures
     if difference > 0:
-        return _("Macro F1 %(ours)s, a little above the baseline's %(theirs)s") % figures
+        return (
+            _("Macro F1 %(ours)s, the baseline %(theirs)s: too few test rows to tell them apart")
+            % figures
+        )
     return _("Macro F1 %(ours)s, not above the baseline's %(theirs)s") % figures
 
 
@@ -127,6 +132,9 @@ def _dots(
 
 
 def _weakest(test: dict[str, Any]) -> str:
+    scores = [test["report"][name]["f1-score"] for name in _present(test)]
+    if min(scores) == max(scores):
+        return _("Every label has F1 %(f1)s") % {"f1": f"{min(scores):.3f}"}
     label = min(_present(test), key=lambda name: test["report"][name]["f1-score"])
     return _("%(label)s is the hardest label, F1 %(f1)s") % {
         "label": label,
@@ -137,16 +145,20 @@ def _weakest(test: dict[str, Any]) -> str:
 def _method(metrics: dict[str, Any]) -> list[tuple[str, object]]:
     rows, training = metrics["data"]["rows"], metrics["training"]
     return [
-        (_("Training rows"), rows["train"]),
-        (_("Validation rows"), rows["validation"]),
-        (_("Test rows"), rows["test"]),
-        (_("Interval"), _("95 % by bootstrap, 1,000 draws")),
+        (_("Training rows"), _counted(rows["train"])),
+        (_("Validation rows"), _counted(rows["validation"])),
+        (_("Test rows"), _counted(rows["test"])),
+        (_("Interval"), _("95% by bootstrap, 1,000 draws")),
         (_("Baseline"), _baseline_kind(metrics["baseline"])),
         (_("Best epoch"), metrics["validation"]["epoch"]),
-        (_("Updates"), training["steps"]),
-        (_("Precision"), training["precision"]),
+        (_("Updates"), _counted(training["steps"])),
+        (_("Number format"), training["precision"]),
         (_("Training took"), _("%(n)s s") % {"n": round(training["total_seconds"])}),
     ]
+
+
+def _counted(value: int) -> str:
+    return str(number_format(value, force_grouping=True))
 
 
 def _baseline_kind(baseline: dict[str, Any]) -> str:

@@ -6,6 +6,7 @@ import datetime as dt
 from collections.abc import Sequence
 from typing import Any
 
+from django.utils.formats import number_format
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy as later
 
@@ -16,6 +17,7 @@ from training.jobs import failures, progress, selectors
 from training.jobs.models import Run, RunEvent
 from training.jobs.states import RunStatus
 from training.jobs.types import PhaseFacts
+from training.registry import words
 
 POINTS = 300
 EVENTS_READ = 3000
@@ -29,6 +31,16 @@ PHASES = (
     ("saving", later("Packaging")),
 )
 _PHASE_OF = {"tokenizing": "loading", "baseline": "loading", "uploading": "saving"}
+STEPS = {
+    "loading": later("loading"),
+    "tokenizing": later("tokenizing"),
+    "baseline": later("training the baseline"),
+    "training": later("training"),
+    "evaluating": later("evaluating"),
+    "saving": later("packaging"),
+    "uploading": later("storing"),
+}
+"""Name of an engine's phase -> the word in the log."""
 WARNINGS = {
     "texts_truncated": later("Long texts are cut"),
     "below_baseline": later("Not better than the baseline"),
@@ -57,6 +69,7 @@ def detail_context(run: Run) -> dict[str, Any]:
     return {
         **progress_context(run, events),
         "last_seq": run.last_seq,
+        "step_words": STEPS,
         "series": _series(events),
         "last_step": run.steps,
         "log": _log(events),
@@ -144,7 +157,7 @@ def _line(run: Run) -> dict[str, Any]:
         "dataset_name": version.dataset.name,
         "dataset_version": version.number,
         "dataset_version_id": version.pk,
-        "preset": run.spec.get("preset") or _("custom"),
+        "preset": words.preset(run.spec.get("preset")),
         "status": run.status,
         "is_final": run.is_final,
         "percent": None if run.is_final else progress.percent_of(run),
@@ -181,10 +194,17 @@ def _warnings(run: Run, events: Sequence[RunEvent]) -> list[dict[str, str]]:
         if event.kind != "warning":
             continue
         code = str(event.payload["code"])
+        if run.is_final and code == run.error_code:
+            continue  # the run's end says it already
         if event.attempt == run.attempt or code in failures.FAILURES:
             title = str(WARNINGS.get(code, _("Worth knowing")))
-            found[code] = {"title": title, "body": str(event.payload["message"])}
+            found[code] = {"title": title, "body": _told(code, event.payload["message"])}
     return list(found.values())
+
+
+def _told(code: str, stored: str) -> str:
+    """Return what a failure's code means in the reader's language, else the stored sentence."""
+    return " ".join(filter(None, failures.explain(code, stored)))
 
 
 def _log(events: Sequence[RunEvent]) -> list[dict[str, Any]]:
@@ -205,12 +225,18 @@ def _log_line(event: RunEvent) -> tuple[str, str]:
     said = event.payload
     if event.kind == "failed":
         tail = said.get("stderr")
-        return f"{said['message']}\n{tail}" if tail else str(said["message"]), "err"
+        sentence = _told(said.get("code", ""), said["message"])
+        return f"{sentence}\n{tail}" if tail else sentence, "err"
     known = _LINES.get(event.kind)
     if known is None:
-        return str(said.get("status", event.kind)), ""
-    words, tone = known
-    return str(words) % said, tone
+        status = said.get("status", event.kind)
+        return str(dict(RunStatus.choices).get(status, status)), ""
+    text, tone = known
+    if event.kind == "warning":
+        return _told(said["code"], said["message"]), tone
+    if event.kind == "phase":
+        said = {"name": STEPS.get(said["name"], said["name"])}
+    return str(text) % said, tone
 
 
 _LINES = {
@@ -229,12 +255,12 @@ def _settings(run: Run) -> list[tuple[str, Any]]:
     rate = spec.get("learning_rate")
     return [
         (_("Base model"), spec["base"]),
-        (_("Method"), spec["method"]),
-        (_("Training rows"), splits.get("train", "–")),
+        (_("Method"), words.method(spec["method"])),
+        (_("Training rows"), number_format(splits.get("train", 0), force_grouping=True)),
         (_("Epochs"), _("%(n)s or more") % {"n": spec["epochs"]}),
         (_("Learning rate"), f"{rate:g}" if rate is not None else _("chosen by rows")),
         (_("Batch"), spec["batch_size"]),
         (_("Max tokens"), spec["max_length"]),
         (_("Seed"), spec["seed"]),
-        (_("Attempts"), run.attempt),
+        (_("Attempts"), max(run.attempt, 1)),
     ]

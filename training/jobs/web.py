@@ -12,6 +12,7 @@ from django.http import HttpRequest, HttpResponse, JsonResponse, StreamingHttpRe
 from django.http.response import HttpResponseBase
 from django.shortcuts import redirect, render
 from django.urls import reverse
+from django.utils.formats import number_format
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy as later
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
@@ -22,9 +23,9 @@ from tenants.http import actor_of, long_lived, requires, tenant_of
 from tenants.scoping.context import tenant_scope
 from training.datasets import selectors as datasets
 from training.datasets.models import DatasetVersion
-from training.engine.spec import METHODS
 from training.jobs import forecast, journal, recipes, report, selectors, services, views
 from training.registry import selectors as registry
+from training.registry import words
 
 VERSIONS_SHOWN = 100
 ADVANCED = ("base", "method", "epochs", "learning_rate", "batch_size", "max_length", "seed")
@@ -49,11 +50,13 @@ class RunForm(forms.Form):
     method = forms.ChoiceField(
         label=later("Method"),
         required=False,
-        choices=[("", later("The recipe's")), *((name, name) for name in METHODS)],
-        help_text=later("full changes all weights; lora learns small adapters."),
+        choices=[("", later("The recipe's")), *words.METHODS.items()],
+        help_text=later("Adapters are small and quick to train; all weights learn more."),
     )
     epochs = forms.IntegerField(label=later("Epochs"), required=False, min_value=1, max_value=100)
-    learning_rate = forms.FloatField(label=later("Learning rate"), required=False)
+    learning_rate = forms.FloatField(
+        label=later("Learning rate"), required=False, min_value=1e-8, max_value=0.1
+    )
     batch_size = forms.IntegerField(
         label=later("Batch"), required=False, min_value=1, max_value=512
     )
@@ -66,9 +69,7 @@ class RunForm(forms.Form):
         super().__init__(*args, **kw)
         version, base = self.fields["version"], self.fields["base"]
         if isinstance(version, forms.TypedChoiceField) and isinstance(base, forms.ChoiceField):
-            version.choices = [
-                (str(row.pk), f"{row.dataset.name} v{row.number} ({row.rows})") for row in versions
-            ]
+            version.choices = [(str(row.pk), _version_title(row)) for row in versions]
             base.choices = [("", later("The recipe's")), *((n, n) for n in recipes.base_names())]
         # Another version, another estimate: the form is fetched again with what was typed.
         version.widget.attrs.update(
@@ -268,15 +269,25 @@ def _preflight(form: RunForm, versions: list[DatasetVersion]) -> dict[str, Any]:
     return {"presets": cards, "estimate": estimate}
 
 
+def _counted(value: int) -> str:
+    return str(number_format(value, force_grouping=True))
+
+
+def _version_title(version: DatasetVersion) -> str:
+    return _("%(name)s v%(n)d, %(rows)s rows") % {
+        "name": version.dataset.name,
+        "n": version.number,
+        "rows": _counted(version.rows),
+    }
+
+
 def _rows_sentence(version: DatasetVersion) -> str:
     splits = version.split_counts
     return _(
         "%(train)s rows to train on, %(validation)s to choose by, %(test)s for the report; "
         "%(labels)s labels."
     ) % {
-        "train": splits.get("train", 0),
-        "validation": splits.get("validation", 0),
-        "test": splits.get("test", 0),
+        **{name: _counted(splits.get(name, 0)) for name in ("train", "validation", "test")},
         "labels": len(version.label_counts),
     }
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from django.db.models import Max, QuerySet
 from django.utils.translation import gettext_lazy as _
@@ -12,6 +13,9 @@ from training.engine.artifact import MANIFEST
 from training.registry.models import Model, ModelVersion
 from training.registry.states import VersionStatus
 from training.registry.types import VersionFacts
+
+askers_of_use: list[Callable[[Sequence[uuid.UUID]], Iterable[tuple[uuid.UUID, str]]]] = []
+"""Asked for (version, name) of what uses versions; a higher layer adds itself at start."""
 
 
 def model_list() -> QuerySet[Model]:
@@ -73,6 +77,15 @@ def latest_of_each() -> list[ModelVersion]:
     newest = Model.objects.annotate(newest=Max("versions__number")).values_list("id", "newest")
     numbers = dict(newest)
     return [row for row in version_list() if numbers.get(row.model_id) == row.number]
+
+
+def served_by(version_ids: Sequence[uuid.UUID]) -> Mapping[uuid.UUID, list[str]]:
+    """Return version -> names of the deployments that serve it, from whoever deploys."""
+    found: dict[uuid.UUID, list[str]] = {}
+    for ask in askers_of_use:
+        for version_id, name in ask(version_ids):
+            found.setdefault(version_id, []).append(name)
+    return found
 
 
 def facts_of(version: ModelVersion) -> VersionFacts:

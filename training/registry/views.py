@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import uuid
+from collections.abc import Mapping
 from typing import Any
 
 from django.db.models import Count, Max
@@ -11,7 +13,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from modelyard.core.http.pagination import keyset
-from training.registry import selectors
+from training.registry import selectors, words
 from training.registry.models import Model, ModelVersion
 from training.registry.states import VersionStatus
 
@@ -34,14 +36,15 @@ def list_context(cursor: str) -> dict[str, Any]:
     )
     page = keyset(rows, cursor)
     latest = {version.model_id: version for version in selectors.latest_of_each()}
+    shown = [latest[model.pk].pk for model in page.rows if model.pk in latest]
+    served = selectors.served_by(shown)
     models = [
         {
             "id": model.pk,
             "name": model.name,
             "task": model.task,
             "versions": model.version_count,
-            "latest": _version_line(latest[model.pk]) if model.pk in latest else None,
-            "aliases": [],
+            "latest": _version_line(latest[model.pk], served) if model.pk in latest else None,
             "updated_at": model.changed_at or model.created_at,
         }
         for model in page.rows
@@ -55,9 +58,10 @@ def detail_context(model: Model, slug: str, *, number: int | None = None) -> dic
     usable = [row for row in versions if row.status == VersionStatus.VERIFIED]
     asked = [row for row in versions if row.number == number]
     shown = next(iter([*asked, *usable, *versions]), None)
+    served = selectors.served_by([row.pk for row in versions])
     context = {
         "model": {"id": model.pk, "name": model.name, "sentence": _sentence(len(versions))},
-        "versions": [_version_line(row) for row in versions],
+        "versions": [_version_line(row, served) for row in versions],
     }
     return context if shown is None else {**context, **_shown(shown, slug)}
 
@@ -96,7 +100,7 @@ def _shown(version: ModelVersion, slug: str) -> dict[str, Any]:
     }
 
 
-def _version_line(version: ModelVersion) -> dict[str, Any]:
+def _version_line(version: ModelVersion, served: Mapping[uuid.UUID, list[str]]) -> dict[str, Any]:
     metrics = version.metrics
     low, high = metrics.get("macro_f1_low"), metrics.get("macro_f1_high")
     known = low is not None and high is not None
@@ -104,11 +108,11 @@ def _version_line(version: ModelVersion) -> dict[str, Any]:
         "id": version.pk,
         "number": version.number,
         "status": version.status,
-        "aliases": [],
+        "deployments": served.get(version.pk, []),
         "macro_f1": metrics.get("macro_f1"),
         "interval": (high - low) / 2 if known else None,
         "baseline_f1": metrics.get("baseline_macro_f1"),
-        "dataset_version": version.dataset_version.number,
+        "dataset": f"{version.dataset_version.dataset.name} v{version.dataset_version.number}",
         "run_id": version.run_id,
         "created_at": version.created_at,
     }
@@ -127,7 +131,7 @@ def _lineage(version: ModelVersion, slug: str) -> list[dict[str, str]]:
             "icon": "activity",
             "title": _("Run"),
             "url": reverse("runs:detail", args=[slug, version.run_id]),
-            "note": _("recipe %(preset)s") % {"preset": version.spec.get("preset") or _("custom")},
+            "note": _("recipe %(preset)s") % {"preset": words.preset(version.spec.get("preset"))},
         },
         {
             "icon": "box",
@@ -145,7 +149,7 @@ def _about(version: ModelVersion) -> list[tuple[str, Any]]:
         (_("Task"), _("text classification")),
         (_("Labels"), ", ".join(version.labels[:12]) + (" …" if len(version.labels) > 12 else "")),
         (_("Base model"), version.base),
-        (_("Method"), spec.get("method", "–")),
+        (_("Method"), words.method(spec.get("method"))),
         (_("Epochs"), spec.get("epochs", "–")),
         (_("Learning rate"), "–" if rate is None else f"{rate:g}"),
         (_("Max tokens"), spec.get("max_length", "–")),

@@ -15,6 +15,7 @@ from billing import entitlements, plans, usage
 from modelyard.core.errors import Unauthenticated
 from tenants import keys
 from tenants import selectors as tenants
+from tenants import services as accounts
 from tenants.models import ApiKey
 from tenants.scoping.context import tenant_scope
 from training.serving import selectors
@@ -59,6 +60,7 @@ class Caller:
         if self.tenant_id is not None:
             return _record(self.tenant_id, ("predict",), None)
         found = self._api_key()
+        accounts.key_used(found)
         return _record(found.tenant_id, tuple(found.scopes), found.expires_at)
 
     def _api_key(self) -> ApiKey:

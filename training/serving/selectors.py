@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Iterable, Sequence
 
 from django.db.models import QuerySet
 from django.utils.translation import gettext_lazy as _
@@ -58,6 +59,12 @@ def names_of(ids: list[str]) -> dict[str, str]:
     return {str(key): name for key, name in rows}
 
 
+def served_versions(version_ids: Sequence[uuid.UUID]) -> Iterable[tuple[uuid.UUID, str]]:
+    """Return (version, name) of the deployments at work on any of the versions."""
+    rows = Deployment.objects.filter(version_id__in=version_ids, status__in=COUNTED)
+    return rows.order_by("name").values_list("version_id", "name")
+
+
 def version_titles(ids: list[str]) -> dict[str, str]:
     """Return what people call model versions by id, e.g. `ticket-intent v3`."""
     rows = registry.version_list().filter(pk__in=ids)
@@ -80,3 +87,6 @@ def facts_of(row: Deployment) -> DeploymentFacts:
         created_at=row.created_at,
         live_at=row.live_at,
     )
+
+
+registry.askers_of_use.append(served_versions)

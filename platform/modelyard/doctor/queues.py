@@ -99,10 +99,9 @@ def worker_checks(*, broker_ok: bool, wanted: bool) -> list[Finding]:
         return [passed_over(code, "Left out by --no-workers.") for code in codes]
     if not broker_ok:
         return [passed_over(code, "Without the broker nobody can be asked.") for code in codes]
-    inspect = queue.app.control.inspect(timeout=ANSWER_SECONDS)
     try:
-        consumed = inspect.active_queues() or {}
-        servers = inspect._request("serving_stats") or {}
+        consumed = _ask("active_queues")
+        servers = _ask("serving_stats")
     except (OperationalError, RedisError) as error:
         return [
             wrong(
@@ -113,6 +112,12 @@ def worker_checks(*, broker_ok: bool, wanted: bool) -> list[Finding]:
             passed_over(codes[1], "The workers can't be asked."),
         ]
     return [_queues(codes[0], consumed), _model_servers(codes[1], servers)]
+
+
+def _ask(command: str) -> dict[str, Any]:
+    """Return worker name -> answer, of the workers that answer in time."""
+    replies = queue.app.control.broadcast(command, reply=True, timeout=ANSWER_SECONDS) or []
+    return {name: answer for reply in replies for name, answer in reply.items()}
 
 
 def _queues(code: str, consumed: Mapping[str, Any]) -> Finding:

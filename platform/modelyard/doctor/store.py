@@ -37,6 +37,8 @@ def _writable() -> Finding:
     body = secrets.token_bytes(64)
     place = f"bucket {settings.S3_BUCKET} at {settings.S3_ENDPOINT_URL or 'AWS'}"
     try:
+        # First of all, since some stores make a missing bucket when they are written to.
+        list(storage.list_keys(key))
         storage.put_bytes(key, body)
         returned = storage.get_bytes(key)
         storage.delete(key)

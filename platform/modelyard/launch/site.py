@@ -1,7 +1,12 @@
-"""A running site: the schema brought up to date, then web, console, workers and scheduler."""
+"""A running site: the schema brought up to date, then web, console, workers and scheduler.
+
+With `BILLING=sandbox` the stand-in for Stripe runs beside them.
+"""
 
 from __future__ import annotations
 
+import hashlib
+import json
 import os
 import subprocess
 import sys
@@ -11,6 +16,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self, TextIO
 
+from billing import plans
 from modelyard.embedded.errors import StackError
 from modelyard.embedded.guard import Guard
 from modelyard.embedded.supervisor import ProcessSpec, Supervisor, http_answers
@@ -29,12 +35,14 @@ class Place:
         port: Port of the web process on loopback.
         ops_port: Port of the operators' console.
         env: The variables of its settings, the three database logins among them.
+        stripe_port: Port of the stand-in for Stripe; used with `BILLING=sandbox` only.
     """
 
     state: Path
     port: int
     ops_port: int
     env: Mapping[str, str]
+    stripe_port: int = 0
 
     @property
     def url(self) -> str:
@@ -45,6 +53,13 @@ class Place:
     def ops_url(self) -> str:
         """The console's address."""
         return f"http://localhost:{self.ops_port}"
+
+    @property
+    def stripe_url(self) -> str:
+        """The address of the stand-in for Stripe; '' where none runs."""
+        billing = self.env.get("BILLING") or os.environ.get("BILLING", "off")
+        wanted = billing == "sandbox" and self.stripe_port
+        return f"http://localhost:{self.stripe_port}" if wanted else ""
 
 
 def _touched(mark: Path) -> Callable[[], bool]:
@@ -77,10 +92,38 @@ def _worker(place: Place, name: str, queues: str, *more: str, **env: str) -> Pro
     )
 
 
+def _stripe(place: Place) -> ProcessSpec:
+    arguments = (
+        *("--port", str(place.stripe_port)),
+        *("--state", str(place.state / "stripe.sqlite")),
+        *("--prices", json.dumps(plans.price_list())),
+        *("--webhook", f"http://127.0.0.1:{place.port}/stripe/webhook"),
+    )
+    return ProcessSpec(
+        name="stripe",
+        argv=(sys.executable, "-m", "billing.sandbox", *arguments),
+        ready=http_answers(f"{place.stripe_url}/healthz"),
+        stop_order=30,
+        stop_timeout=5,
+    )
+
+
+def _stripe_words(place: Place) -> dict[str, str]:
+    """Return address and secrets of the stand-in: this site's own, and the same at each start."""
+    seed = place.env.get("SECRET_KEY", "")
+    word = hashlib.sha256(f"stripe sandbox {seed}".encode()).hexdigest()[:32]
+    return {
+        "STRIPE_API_URL": place.stripe_url,
+        "STRIPE_SECRET_KEY": f"sk_test_{word[:16]}",
+        "STRIPE_WEBHOOK_SECRET": f"whsec_{word[16:]}",
+    }
+
+
 def processes(place: Place) -> list[ProcessSpec]:
     """Return the platform's processes; only console and scheduler get the ops login."""
     ops_login = place.env["OPS_DATABASE_URL"]
     return [
+        *([_stripe(place)] if place.stripe_url else []),
         _web(place, "web", "modelyard.asgi:application", place.port, {}),
         _web(
             place,
@@ -104,6 +147,7 @@ def environment(place: Place) -> dict[str, str]:
         "MODELYARD_STATE": str(place.state),
         "SITE_URL": place.url,
         "OPS_URL": place.ops_url,
+        **(_stripe_words(place) if place.stripe_url else {}),
     }
 
 

@@ -31,6 +31,7 @@ def place_on(stack: Stack, state: Path, port: int | None) -> Place:
         port=port or book.port("web", preferred=DEFAULT_PORT),
         ops_port=book.port("ops", preferred=DEFAULT_PORT + 1),
         env=stack.env,
+        stripe_port=book.port("stripe", preferred=DEFAULT_PORT + 2),
     )
 
 
@@ -52,6 +53,8 @@ def main(arguments: list[str]) -> int:
             with Site(place, guard=stack.guard, output=sys.stdout):
                 say(f"\nModelyard is up: {place.url}  (mail goes to {state / 'mail'})")
                 say(f"Operators' console: {place.ops_url}  (`modelyard staff EMAIL` gives a login)")
+                if place.stripe_url:
+                    say(f"Payments go to a stand-in, no money moves: {place.stripe_url}")
                 say("Ctrl-C stops everything.\n")
                 threading.Event().wait()
     except StackError as error:

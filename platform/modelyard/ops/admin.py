@@ -153,7 +153,9 @@ class TenantAdmin(ReadOnly):
     @display(description=_("plan"))  # type: ignore[untyped-decorator]
     def plan(self, row: Any) -> str:
         """Show what the tenant may use."""
-        return selectors.plan_title(plan=row.account_plan, status=row.account_status)
+        return selectors.plan_title(
+            plan=row.account_plan, status=row.account_status, grace_until=row.account_grace
+        )
 
     @display(description=_("members"), ordering="members")  # type: ignore[untyped-decorator]
     def members(self, row: Any) -> int:

@@ -10,7 +10,7 @@ from django.conf import settings
 from django.db.models import Count, OuterRef, QuerySet, Subquery, Sum
 from django.db.models.functions import Coalesce
 
-from billing import periods, plans
+from billing import entitlements, periods, plans
 from billing.models import Account, Entry
 from modelyard.core import clock
 from tenants.models import Membership, Tenant
@@ -57,18 +57,19 @@ def with_usage(tenants: QuerySet[Tenant]) -> QuerySet[Tenant]:
     return tenants.annotate(
         account_plan=Subquery(account.values("plan")),
         account_status=Subquery(account.values("status")),
+        account_grace=Subquery(account.values("grace_until")),
         members=Coalesce(Subquery(members), 0),
         **used,
     )
 
 
-def plan_title(*, plan: str | None, status: str | None) -> str:
-    """Return what the tenant may use: the rule of `billing.entitlements`, for many at once."""
+def plan_title(*, plan: str | None, status: str | None, grace_until: dt.datetime | None) -> str:
+    """Return the title of what the tenant may use, by the columns of `tenants_annotated`."""
     if settings.BILLING == "off":
         return plans.SELF_HOSTED.title
-    if plan is None or status == Account.Status.CANCELED:
+    if plan is None or status is None:
         return plans.FREE.title
-    return plans.PLANS[plan].title
+    return entitlements.in_force(plan=plan, status=status, grace_until=grace_until).title
 
 
 def runs_by_state() -> list[tuple[str, int]]:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import environ
 from csp.constants import SELF
-from django.utils.translation import gettext_lazy as _
+from django.core.exceptions import ImproperlyConfigured
 
 from modelyard.embedded.record import running_env
 
@@ -41,9 +41,11 @@ INSTALLED_APPS = [
     "tenants",
     "billing",
     "training.datasets",
+    "training.labeling",
     "training.registry",
     "training.jobs",
     "training.serving",
+    "training.loops",
     "modelyard.web",
     "modelyard.ops",
     "modelyard.doctor",
@@ -174,6 +176,9 @@ ENGINE_BASES_DIR = env("ENGINE_BASES_DIR", default="")
 RUN_THREADS = env.int("RUN_THREADS", default=max(1, len(os.sched_getaffinity(0))))
 USAGE_FLUSH_SECONDS = env.float("USAGE_FLUSH_SECONDS", default=1.0)
 
+# --- Labelling ----------------------------------------------------------------------------
+LABEL_LEASE_SECONDS = env.float("LABEL_LEASE_SECONDS", default=45.0)
+
 # --- Serving ------------------------------------------------------------------------------
 SERVING_SHARD = env("SERVING_SHARD", default="0")
 SERVING_SHARDS = env.list("SERVING_SHARDS", default=[SERVING_SHARD])
@@ -188,6 +193,25 @@ UPLOAD_PART_BYTES = 8 * 1024**2
 
 # --- Billing: off (self-hosted, no limits), sandbox, stripe ---------------------------------
 BILLING = env("BILLING", default="off")
+BILLING_GRACE_DAYS = env.int("BILLING_GRACE_DAYS", default=14)
+STRIPE_API_URL = env("STRIPE_API_URL", default="").rstrip("/")
+STRIPE_SECRET_KEY = env("STRIPE_SECRET_KEY", default="")
+STRIPE_WEBHOOK_SECRETS = env.list("STRIPE_WEBHOOK_SECRET", default=[])
+if BILLING not in {"off", "sandbox", "stripe"}:
+    raise ImproperlyConfigured("set BILLING to off, sandbox or stripe: see docs/settings.md")
+if BILLING == "stripe":
+    for _name in ("STRIPE_SECRET_KEY", "STRIPE_WEBHOOK_SECRET"):
+        if not env(_name, default=""):
+            raise ImproperlyConfigured(f"set {_name}: see docs/settings.md")
+if BILLING == "sandbox":
+    STRIPE_API_URL = STRIPE_API_URL or "http://localhost:8002"
+    STRIPE_SECRET_KEY = STRIPE_SECRET_KEY or "sk_test_sandbox"
+# Where the browser is sent to pay: an answer to a form, so the page must allow it.
+CHECKOUT_ORIGINS = {
+    "off": [],
+    "sandbox": [STRIPE_API_URL],
+    "stripe": ["https://checkout.stripe.com", "https://billing.stripe.com"],
+}[BILLING]
 
 # --- People -------------------------------------------------------------------------------
 AUTH_USER_MODEL = "tenants.User"
@@ -248,14 +272,14 @@ CONTENT_SECURITY_POLICY = {
         "connect-src": [SELF, *([_S3_ORIGIN] if _S3_ORIGIN else [])],
         "object-src": ["'none'"],
         "base-uri": ["'none'"],
-        "form-action": [SELF],
+        "form-action": [SELF, *CHECKOUT_ORIGINS],
         "frame-ancestors": ["'none'"],
     }
 }
 
 # --- Words --------------------------------------------------------------------------------
 LANGUAGE_CODE = "en"
-LANGUAGES = [("en", _("English")), ("zh-hans", _("Simplified Chinese"))]
+LANGUAGES = [("en", "English"), ("zh-hans", "简体中文")]  # each in its own words
 LOCALE_PATHS = [PACKAGE / "locale"]
 USE_I18N = True
 USE_TZ = True
@@ -297,17 +321,11 @@ SPECTACULAR_SETTINGS = {
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
     "PREPROCESSING_HOOKS": ["modelyard.core.http.schema.only_key_routes"],
-    "SECURITY": [{"apiKey": []}],
-    "APPEND_COMPONENTS": {
-        "securitySchemes": {
-            "apiKey": {"type": "http", "scheme": "bearer", "bearerFormat": "mdy_..."}
-        }
-    },
 }
 
 # --- Logs: JSON lines on stdout in production, readable in development -------------------------
 LOGGING_CONFIG = None
 LOG_FORMAT = env("LOG_FORMAT", default="json")
 LOG_LEVEL = env("LOG_LEVEL", default="INFO")
-FORMAT_MODULE_PATH: list[str] = []
+FORMAT_MODULE_PATH = ["modelyard.formats"]
 MESSAGE_STORAGE = "django.contrib.messages.storage.session.SessionStorage"

@@ -1,7 +1,5 @@
 """App configuration."""
 
-from typing import ClassVar
-
 from django.apps import AppConfig
 from django.contrib.staticfiles.apps import StaticFilesConfig
 
@@ -16,7 +14,7 @@ class WebConfig(AppConfig):
 class StaticFiles(StaticFilesConfig):
     """Django's static files, without the sources that `make css` and `make vendor` compile."""
 
-    ignore_patterns: ClassVar[list[str]] = [
+    ignore_patterns = [
         *StaticFilesConfig.ignore_patterns,
         "input.css",
         "build.mjs",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from django.conf import settings
 from django.http import HttpRequest
+from django.utils.translation import get_language_info
 
 from modelyard.web import selectors
 from tenants.models import User
@@ -31,6 +32,9 @@ def shell(request: HttpRequest) -> dict[str, object]:
         "tenant": tenant,
         "memberships": places,
         "theme": theme_of(request),
-        "languages": settings.LANGUAGES,
+        "languages": [
+            (code, get_language_info(code)["name_local"]) for code, _ in settings.LANGUAGES
+        ],
+        "sells": settings.BILLING != "off",
         "nav_counts": selectors.nav_counts(tenant.pk) if tenant else {},
     }

@@ -14,6 +14,7 @@ from django.utils.translation import ngettext
 from billing import plans, usage
 from billing import selectors as billing
 from modelyard.core import clock
+from modelyard.web import svg
 from tenants.models import AuditEvent, Tenant
 from tenants.scoping.context import tenant_scope
 from tenants.selectors import audit_list, people_named
@@ -32,12 +33,28 @@ ACTS = {
     "key.created": ("key-round", later("API key created")),
     "key.revoked": ("key-round", later("API key revoked")),
     "dataset.created": ("database", later("Dataset created")),
-    "upload.finished": ("cloud-upload", later("File uploaded")),
-    "upload.imported": ("cloud-upload", later("File imported")),
+    "upload.started": ("cloud-upload", later("Upload started")),
+    "upload.received": ("cloud-upload", later("File uploaded")),
+    "upload.verifying": ("cloud-upload", later("File is being checked")),
+    "upload.mapping": ("cloud-upload", later("File checked")),
+    "upload.mapped": ("cloud-upload", later("Columns chosen")),
+    "upload.done": ("cloud-upload", later("File imported")),
+    "upload.rejected": ("circle-x", later("File not imported")),
+    "upload.abandoned": ("circle-x", later("Import stopped")),
+    "version.freezing": ("snowflake", later("Freezing started")),
     "version.frozen": ("database", later("Dataset version frozen")),
+    "version.failed": ("circle-x", later("Freezing failed")),
+    "project.created": ("tags", later("Labelling project created")),
+    "project.frozen": ("tags", later("Labels frozen")),
+    "project.closed": ("tags", later("Labelling project closed")),
+    "project.suggestions": ("tags", later("Label suggestions chosen")),
+    "project.skipped_reopened": ("tags", later("Skipped rows put back")),
+    "project.open": ("tags", later("Labelling project opened")),
     "run.submitted": ("play", later("Run started")),
     "run.cancelled": ("circle-x", later("Run cancelled")),
     "model_version.registered": ("box", later("Model version registered")),
+    "model_version.archived": ("box", later("Model version archived")),
+    "model_version.broken": ("circle-x", later("Model version found broken")),
     "deployment.created": ("rocket", later("Deployment created")),
     "deployment.live": ("rocket", later("Deployment serves")),
     "deployment.failed": ("rocket", later("Deployment failed")),
@@ -46,6 +63,8 @@ ACTS = {
     "plan.changed": ("credit-card", later("Plan changed")),
 }
 """Action -> icon and words; an action that is not here is shown by its name."""
+ACTORS = {"key": later("an API key"), "system": later("by itself"), "staff": later("our staff")}
+"""Kind of an actor without a name -> who that is."""
 
 
 @dataclass(frozen=True)
@@ -70,7 +89,7 @@ def nav_counts(tenant_id: uuid.UUID) -> dict[str, int]:
 
 def _run_line(run: Run, slug: str) -> dict[str, object]:
     return {
-        "title": f"{run.model_name}, " + _("run %(n)d") % {"n": run.number},
+        "title": _("%(model)s, run %(n)d") % {"model": run.model_name, "n": run.number},
         "url": reverse("runs:detail", args=[slug, run.pk]),
         "percent": progress.percent_of(run),
         "eta": run.eta_seconds,
@@ -82,15 +101,15 @@ def _run_line(run: Run, slug: str) -> dict[str, object]:
 def jobs_at_work(tenant: Tenant) -> list[dict[str, object]]:
     """Return the runs and imports at work, for the tray."""
     found = [_run_line(run, tenant.slug) for run in jobs.run_active()[:5]]
-    for upload in datasets.upload_active()[:5]:
-        found.append(
-            {
-                "title": _("Import %(file)s") % {"file": upload.filename},
-                "url": reverse("datasets:map", args=[tenant.slug, upload.dataset_id, upload.pk]),
-                "percent": datasets.upload_progress(upload).percent,
-            }
-        )
-    return found
+    imports = [
+        {
+            "title": _("Import %(file)s") % {"file": upload.filename},
+            "url": reverse("datasets:map", args=[tenant.slug, upload.dataset_id, upload.pk]),
+            "percent": datasets.upload_progress(upload).percent,
+        }
+        for upload in datasets.upload_active()[:5]
+    ]
+    return [*found, *imports]
 
 
 def _deployments(tenant: Tenant) -> list[dict[str, object]]:
@@ -135,11 +154,13 @@ def _recent(tenant: Tenant) -> list[dict[str, object]]:
     for row in rows:
         icon, words = ACTS.get(row.action, ("activity", row.action))
         name = row.facts.get("name", "")
-        who = people.get(row.actor_id, "") if row.actor_kind == "user" else row.actor_kind
+        who = people.get(row.actor_id) or str(ACTORS.get(row.actor_kind, ""))
         found.append(
             {
                 "icon": icon,
-                "text": f"{words}: {name}" if name else words,
+                "text": _("%(act)s: %(name)s") % {"act": words, "name": name}
+                if name
+                else str(words),
                 "who": who,
                 "at": row.created_at,
             }
@@ -150,17 +171,20 @@ def _recent(tenant: Tenant) -> list[dict[str, object]]:
 def _sentence(counts: dict[str, int]) -> str:
     live = ngettext("%(n)d deployment answers", "%(n)d deployments answer", counts["deployments"])
     runs = ngettext("%(n)d run is at work", "%(n)d runs are at work", counts["runs"])
-    return f"{live % {'n': counts['deployments']}}, {runs % {'n': counts['runs']}}."
+    return _("%(live)s, %(runs)s.") % {
+        "live": live % {"n": counts["deployments"]},
+        "runs": runs % {"n": counts["runs"]},
+    }
 
 
 def _stats(tenant: Tenant, counts: dict[str, int]) -> list[dict[str, object]]:
     summary = billing.summary(tenant.pk)
     predictions = next(one for one in summary.gauges if one.name == plans.PREDICTIONS)
     return [
-        {"label": _("Datasets"), "value": counts["datasets"]},
-        {"label": _("Models"), "value": counts["models"]},
-        {"label": _("Live deployments"), "value": counts["deployments"]},
-        {"label": _("Predictions this month"), "value": predictions.used},
+        {"label": _("Datasets"), "value": svg.number(counts["datasets"])},
+        {"label": _("Models"), "value": svg.number(counts["models"])},
+        {"label": _("Live deployments"), "value": svg.number(counts["deployments"])},
+        {"label": _("Predictions this month"), "value": svg.number(predictions.used)},
     ]
 
 
@@ -168,7 +192,7 @@ def home(tenant: Tenant) -> dict[str, object]:
     """Return what the home page shows."""
     counts = nav_counts(tenant.pk)
     stats = _stats(tenant, counts)
-    checklist = _checklist(tenant, counts, predicted=bool(stats[-1]["value"]))
+    checklist = _checklist(tenant, counts, predicted=stats[-1]["value"] != "0")
     return {
         "is_empty": counts["datasets"] == 0,
         "sentence": _sentence(counts),

@@ -169,6 +169,7 @@ def columns(days: Sequence[tuple[str, float]]) -> Plot:
     """Lay out one column a day in a box of 1120 x 226; every fifth day and the last are named."""
     peak = max((value for _, value in days), default=0)
     step = max(nice_step(peak), 1) if peak else 1
+    step = 5 if step == 2.5 else step  # counts have no halves
     top, base = 16.0, 202.0
     high = step * 4
     left = 12 + max(text_width(number(step * k)) for k in range(5))

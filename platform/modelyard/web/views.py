@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from urllib.parse import quote
+
 from django.contrib.auth.decorators import login_required
 from django.db import connection
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import redirect, render
+from django.urls import reverse
 from django.utils.http import url_has_allowed_host_and_scheme
 from django.views.decorators.http import require_GET, require_POST
 
+from billing.plans import CHOSEN_PLAN
 from modelyard.core import storage, valkey
 from modelyard.core.errors import DomainError
 from modelyard.web import selectors
@@ -23,11 +27,17 @@ ONE_YEAR = 365 * 24 * 3600
 @require_GET
 @login_required
 def root(request: HttpRequest) -> HttpResponse:
-    """Lead a signed-in person to their workspace, or to making one."""
+    """Lead a signed-in person to their workspace, or to making one.
+
+    Who came from a plan's button on the pricing page goes on to buying it.
+    """
     user = request.user
     place = membership_list(user=user).first() if isinstance(user, User) else None
     if place is None:
         return redirect("workspace-new")
+    plan = request.session.pop(CHOSEN_PLAN, "")
+    if plan:
+        return redirect(f"{reverse('usage:index', args=[place.tenant.slug])}?plan={quote(plan)}")
     return redirect("web:home", place.tenant.slug)
 
 

@@ -20,6 +20,9 @@ STATES = {
     "frozen": ("ok", _("Frozen")),
     "deleting": ("run", _("Deleting")),
     "deleted": ("", _("Deleted")),
+    # labelling projects and tasks
+    "open": ("run", _("Open")),
+    "closed": ("", _("Closed")),
     # runs
     "queued": ("", _("Queued")),
     "starting": ("run", _("Loading")),

@@ -7,6 +7,7 @@ from training.datasets import selectors
 from training.datasets.services.datasets import dataset_create
 from training.datasets.services.imports import import_run
 from training.datasets.services.inspection import inspect_run
+from training.datasets.services.labels import labels_apply
 from training.datasets.services.sweeping import sweep
 from training.datasets.services.uploads import (
     import_start,
@@ -27,6 +28,7 @@ __all__ = [
     "import_run",
     "import_start",
     "inspect_run",
+    "labels_apply",
     "sweep",
     "upload_abandon",
     "upload_finish",

@@ -61,7 +61,7 @@ def version_freeze(
     if not 0 <= seed <= MAX_SEED:
         raise Invalid(_("The seed is a whole number from 0 to 2147483647."), code="seed_wrong")
     Dataset.objects.select_for_update().get(pk=dataset.pk)
-    _refuse_while_moving(dataset)
+    refuse_while_moving(dataset)
     _refuse_unlearnable(selectors.distinct_texts(dataset.pk), wanted)
     last = DatasetVersion.objects.filter(dataset=dataset).aggregate(n=Max("number"))["n"] or 0
     version = DatasetVersion.objects.create(
@@ -81,7 +81,8 @@ def _checked_shares(shares: Sequence[float]) -> Shares:
     return (float(shares[0]), float(shares[1]), float(shares[2]))
 
 
-def _refuse_while_moving(dataset: Dataset) -> None:
+def refuse_while_moving(dataset: Dataset) -> None:
+    """Raise `Conflict` while rows are imported or frozen: they must not change under that."""
     if Upload.objects.filter(dataset=dataset, status="importing").exists():
         raise Conflict(
             _("A file is being imported into this dataset. Freeze it when that is done."),

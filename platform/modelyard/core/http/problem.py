@@ -15,6 +15,7 @@ from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import render
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy as later
 from rest_framework import exceptions as drf
 from rest_framework.response import Response
 
@@ -25,19 +26,19 @@ CONTENT_TYPE = "application/problem+json"
 logger = structlog.get_logger(__name__)
 
 _TITLES = {
-    400: "Bad request",
-    401: "Not signed in",
-    402: "Plan limit reached",
-    403: "Not allowed",
-    404: "Not found",
-    405: "Method not allowed",
-    409: "Conflict",
-    413: "Too large",
-    415: "Unsupported media type",
-    422: "Invalid input",
-    429: "Too many requests",
-    500: "Internal error",
-    503: "Unavailable",
+    400: later("Bad request"),
+    401: later("Not signed in"),
+    402: later("Plan limit reached"),
+    403: later("Not allowed"),
+    404: later("Not found"),
+    405: later("Method not allowed"),
+    409: later("Conflict"),
+    413: later("Too large"),
+    415: later("Unsupported media type"),
+    422: later("Invalid input"),
+    429: later("Too many requests"),
+    500: later("Internal error"),
+    503: later("Unavailable"),
 }
 
 
@@ -45,7 +46,7 @@ def document(request: HttpRequest, error: errors.DomainError) -> dict[str, objec
     """Return the problem document of `error`."""
     return {
         "type": f"urn:modelyard:problem:{error.code}",
-        "title": _TITLES.get(error.status, "Error"),
+        "title": str(_TITLES.get(error.status, _("Error"))),
         "status": error.status,
         "code": error.code,
         "detail": error.message,
@@ -82,8 +83,7 @@ def respond(request: HttpRequest, error: errors.DomainError) -> HttpResponse:
             request, "components/problem.html", {"problem": body}, status=error.status
         )
     else:
-        title = _(_TITLES.get(error.status, "Error"))
-        context = {**body, "sentence": body["detail"], "title": title}
+        context = {**body, "sentence": body["detail"]}
         response = render(request, "errors/problem.html", context, status=error.status)
     for name, value in headers(error).items():
         response.headers[name] = value

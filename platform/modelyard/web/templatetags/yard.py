@@ -11,7 +11,7 @@ from django.urls import reverse
 from django.utils import timezone
 from django.utils.formats import date_format
 from django.utils.translation import gettext as _
-from django.utils.translation import ngettext
+from django.utils.translation import ngettext, pgettext
 
 from modelyard.web import svg
 from modelyard.web.words import STATES
@@ -181,7 +181,8 @@ def _relative(age: timedelta, local: datetime) -> str:
     if minutes < 48 * 60:
         return _("yesterday")
     same_year = local.year == timezone.localtime().year
-    return date_format(local, "j M" if same_year else "j M Y")
+    form = pgettext("date", "j M") if same_year else pgettext("date", "j M Y")
+    return date_format(local, form)
 
 
 @register.filter

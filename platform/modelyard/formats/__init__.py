@@ -1,0 +1,1 @@
+"""Where a language writes dates and numbers otherwise than Django's own data says."""

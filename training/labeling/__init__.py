@@ -1,0 +1,1 @@
+"""Labelling: projects over a dataset, a queue with leases, answers, a frozen version of them."""

@@ -1,0 +1,1 @@
+"""The joins between models and data: a deployed model suggests labels."""
