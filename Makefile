@@ -3,7 +3,7 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 
-.PHONY: demo up test check bench css vendor openapi lock clean
+.PHONY: demo up test check deep bench css vendor openapi lock clean
 
 demo: .venv/.ready  ## the main job on real text; FILE=my.csv for yours, ARGS=--once to stop at the end
 	$(BIN)/modelyard demo $(if $(FILE),--file "$(FILE)") $(ARGS)
@@ -20,6 +20,9 @@ check: .venv/.ready-dev
 	$(BIN)/python -m mypy
 	$(BIN)/lint-imports
 	$(BIN)/python manage.py makemigrations --check --dry-run
+
+deep: .venv/.ready-dev node_modules/.ready  ## the long form of the tests: more seeds and stories
+	MODELYARD_DEEP=1 $(BIN)/python -m pytest $(ARGS)
 
 bench: .venv/.ready-dev  ## ratios of interleaved runs, see docs/benchmarks.md
 	$(BIN)/python -m pytest tests/bench -q -s --override-ini=testpaths=tests/bench

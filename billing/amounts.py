@@ -13,6 +13,8 @@ from billing import plans
 def _duration(milliseconds: int) -> str:
     seconds = milliseconds // 1000
     hours, minutes = seconds // 3600, seconds % 3600 // 60
+    if hours and not minutes:
+        return _("%(hours)d h") % {"hours": hours}
     if hours:
         return _("%(hours)d h %(minutes)02d min") % {"hours": hours, "minutes": minutes}
     if minutes >= 10 or seconds % 60 == 0:

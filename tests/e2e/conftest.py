@@ -63,7 +63,7 @@ def visitor(browser: Browser, site: RunningSite) -> Iterator[Visitor]:
     context.set_default_timeout(15_000)
     page = context.new_page()
     someone = Visitor(page, site)
-    own = (site.url, site.place.env["S3_ENDPOINT_URL"], site.place.stripe_url)
+    own = (site.url, site.place.ops_url, site.place.env["S3_ENDPOINT_URL"], site.place.stripe_url)
 
     def left_home(request: Request) -> None:
         if not request.url.startswith((*own, "data:", "blob:")):

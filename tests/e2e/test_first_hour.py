@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import re
+import time
 from pathlib import Path
 
+import psutil
 import pytest
 from playwright.sync_api import Page, expect
 
+from modelyard.launch.site import manage
 from tests.e2e.conftest import Visitor
-from tests.samples import labelled
+from tests.samples import GOOD, labelled
 from tests.site import Api, CallRefused
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(420)]
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(560)]
 EMAIL = "mara@larkspur-home.com"
 FREE_PREDICTIONS = 1_000
+CARD = "4242424242424242"
+OPERATOR = "olga@modelyard.test"
 
 
 def faulty_csv(folder: Path) -> tuple[Path, list[int]]:
@@ -121,6 +126,126 @@ def deploy_and_ask(visitor: Visitor) -> str:
     return page.locator("[data-request-id]").inner_text()
 
 
+def label_by_keys(visitor: Visitor, slug: str, key: str, folder: Path) -> None:
+    """Import 25 rows without labels, label 20 of them by keyboard, undo one, freeze, train."""
+    api = Api(visitor.site.url, key)
+    dataset = api.get("datasets")["data"][0]["id"]
+    path = folder / "unlabelled.csv"
+    rows = [text for text, _label in labelled(25, seed=7)]
+    path.write_text("text\n" + "\n".join(f'"{row}"' for row in rows) + "\n", encoding="utf-8")
+    upload = api.upload(dataset, path)
+    api.wait(f"uploads/{upload}", frozenset({"mapping"}), every=0.1)
+    api.post(f"uploads/{upload}/import", {"text": "text"})
+    api.wait(f"uploads/{upload}", frozenset({"done"}), every=0.1)
+    page = visitor.page
+    visitor.go(f"/t/{slug}/datasets/{dataset}/")
+    page.get_by_role("link", name="Label", exact=True).click()
+    page.fill("input[name=name]", "Last week")
+    page.fill("textarea[name=labels]", "bad\ngood")
+    page.get_by_role("button", name="Make the project").click()
+    page.get_by_role("link", name="Label", exact=True).first.click()
+    expect(page.locator("[data-ready]")).to_have_count(1)
+    visitor.shot("20-labeler")
+    keys = {"bad": "1", "good": "2"}
+    expect(page.locator(".y-label-row").first).to_contain_text("bad")
+    for number in range(20):
+        answer_one(page, keys)
+        if number == 4:
+            undo_one(page)
+            answer_one(page, keys)
+    page.wait_for_timeout(1500)  # the answers are sent within half a second
+    page.goto(page.url.split("?")[0].removesuffix("/label") + "/")
+    freeze = page.get_by_role("button", name="Freeze 20 labels")
+    for _try in range(40):
+        if freeze.count():
+            break
+        page.wait_for_timeout(250)
+        page.reload()
+    visitor.shot("21-labelled")
+    freeze.click()
+    wait_for_version(api, dataset, 2)
+    visitor.go(f"/t/{slug}/datasets/{dataset}/")
+    train(visitor)
+
+
+def answer_one(page: Page, keys: dict[str, str]) -> None:
+    """Read the row as a person would, and press its label's key."""
+    shown = page.locator("[data-l-text]")
+    before = shown.inner_text()
+    page.keyboard.press(keys["good" if any(word in before for word in GOOD) else "bad"])
+    expect(shown).not_to_have_text(before)
+
+
+def undo_one(page: Page) -> None:
+    shown = page.locator("[data-l-text]")
+    before = shown.inner_text()
+    page.keyboard.press("u")
+    expect(shown).not_to_have_text(before)
+
+
+def wait_for_version(api: Api, dataset: str, number: int) -> None:
+    for _try in range(100):
+        rows = api.get(f"datasets/{dataset}/versions")["data"]
+        if any(row["number"] == number and row["status"] == "frozen" for row in rows):
+            return
+        time.sleep(0.1)
+    raise AssertionError(rows)
+
+
+def upgrade(visitor: Visitor, slug: str) -> None:
+    page = visitor.page
+    visitor.go(f"/t/{slug}/usage/")
+    page.get_by_role("button", name="Upgrade to Team").click()
+    page.wait_for_url(re.compile(r"/checkout/cs_test_"))
+    page.get_by_label("Card number").fill(CARD)
+    page.get_by_role("button", name="Subscribe").click()
+    expect(page.get_by_role("heading", name="You are on the Team plan")).to_be_visible()
+    visitor.shot("22-upgraded")
+    visitor.go(f"/t/{slug}/deployments/sentiment/")
+    page.fill("#inp", "a dreadful chair")
+    page.get_by_role("button", name="Predict").click()
+    expect(page.locator("[data-answer]")).to_have_attribute("data-answer", "bad")
+
+
+def lose_a_run(visitor: Visitor, key: str) -> str:
+    """Order a run and kill its training child until the platform gives it up."""
+    api = Api(visitor.site.url, key)
+    version = api.get("runs")["data"][0]["dataset_version_id"]
+    spec = {"base": "tiny", "epochs": 100, "max_length": 32, "batch_size": 8}
+    body = {"dataset_version_id": version, "model_name": "doomed", "spec": spec}
+    run = api.post("runs", body)["id"]
+    for _try in range(600):
+        row = api.get(f"runs/{run}")
+        if row["status"] == "failed":
+            assert row["error_code"] == "worker_lost", row
+            return str(run)
+        worker = psutil.Process(visitor.site.pid("worker-train"))
+        for child in worker.children(recursive=True):
+            child.kill()
+        time.sleep(0.1)
+    raise AssertionError(row)
+
+
+def act_as_operator(visitor: Visitor, slug: str) -> None:
+    """Find the failed run in the console, requeue it, find the act in the audit log."""
+    place, page = visitor.site.place, visitor.page
+    said = manage(place, "staff", OPERATOR)
+    page.goto(place.ops_url)
+    page.fill("input[name=username]", OPERATOR)
+    page.fill("input[name=password]", said.rsplit(": ", 1)[1].strip())
+    page.keyboard.press("Enter")
+    page.wait_for_url(f"{place.ops_url}/")
+    visitor.shot("23-console")
+    page.goto(f"{place.ops_url}/jobs/run/")
+    page.get_by_role("row").filter(has_text="doomed").get_by_role("link").first.click()
+    visitor.shot("24-console-run")
+    page.get_by_role("button", name="Requeue").click()
+    page.goto(f"{place.ops_url}/tenants/auditevent/")
+    row = page.get_by_role("row").filter(has_text="ops.run_requeued").first
+    expect(row).to_contain_text(slug.split("-", maxsplit=1)[0], ignore_case=True)
+    visitor.shot("25-audit")
+
+
 def make_key(visitor: Visitor, slug: str) -> str:
     page = visitor.page
     visitor.go(f"/t/{slug}/keys/")
@@ -149,7 +274,7 @@ def use_up_the_plan(visitor: Visitor, key: str) -> None:
     )
 
 
-def test_a_customer_goes_from_sign_up_to_the_plans_limit_without_reading_docs(
+def test_a_customer_goes_from_sign_up_to_a_paid_plan_and_an_operator_helps(
     visitor: Visitor, tmp_path: Path
 ) -> None:
     page = visitor.page
@@ -167,7 +292,9 @@ def test_a_customer_goes_from_sign_up_to_the_plans_limit_without_reading_docs(
         page.wait_for_timeout(500)
     expect(page.get_by_text(request_id)).to_be_visible()
     visitor.shot("11-usage")
-    use_up_the_plan(visitor, make_key(visitor, slug))
+    key = make_key(visitor, slug)
+    label_by_keys(visitor, slug, key, tmp_path)
+    use_up_the_plan(visitor, key)
     visitor.go(f"/t/{slug}/deployments/sentiment/")
     page.fill("#inp", "one more")
     page.get_by_role("button", name="Predict").click()
@@ -178,3 +305,6 @@ def test_a_customer_goes_from_sign_up_to_the_plans_limit_without_reading_docs(
     visitor.shot("13-usage-full")
     visitor.go(f"/t/{slug}/")
     visitor.shot("14-home-full")
+    upgrade(visitor, slug)
+    lose_a_run(visitor, key)
+    act_as_operator(visitor, slug)

@@ -67,6 +67,19 @@ def test_a_revoked_and_an_expired_key_are_refused_on_the_next_request() -> None:
     assert Client().get("/api/v1/workspace", **bearer(text)).status_code == 401
 
 
+def test_a_key_shows_when_it_was_last_used() -> None:
+    tenant = make_tenant()
+    text = make_key(tenant)
+    assert ApiKey.objects.get(tenant=tenant).last_used_at is None
+    before = clock.now()
+    Client().get("/api/v1/workspace", **bearer(text))
+    used = ApiKey.objects.get(tenant=tenant).last_used_at
+    assert used is not None
+    assert used >= before
+    Client().get("/api/v1/workspace", **bearer(text))
+    assert ApiKey.objects.get(tenant=tenant).last_used_at == used, "noted once a minute"
+
+
 def test_a_key_can_not_make_keys() -> None:
     text = make_key(make_tenant())
     answer = Client().post(

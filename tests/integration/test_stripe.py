@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+import os
 import random
 import secrets
 import threading
@@ -439,7 +440,7 @@ def without_dates(tenant: Tenant) -> dict[str, object]:
     return found
 
 
-@pytest.mark.parametrize("number", range(20))
+@pytest.mark.parametrize("number", range(20 if os.environ.get("MODELYARD_DEEP") else 5))
 def test_events_in_any_order_doubled_and_late_end_in_the_same_state(
     shop: Stand, number: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -44,7 +44,7 @@ class ProjectForm(forms.Form):
         help_text=lazy("One a line, in the order of their keys: 1 to 9, 0, then q, w, e, r…"),
     )
     rows = forms.ChoiceField(
-        label=lazy("Rows"),
+        label=lazy("Rows to label"),
         widget=forms.RadioSelect,
         initial="unlabelled",
         choices=[
