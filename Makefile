@@ -12,7 +12,7 @@ up: .venv/.ready  ## the whole product on this machine
 	$(BIN)/modelyard up $(ARGS)
 
 test: .venv/.ready-dev node_modules/.ready check  ## static checks and all tests, on real parts
-	$(BIN)/python -m pytest -n 2 --dist loadgroup $(ARGS)
+	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 check: .venv/.ready-dev
 	$(BIN)/python -m ruff format --check .

@@ -64,7 +64,8 @@ def running(name: str = "site", **more: str) -> Iterator[RunningSite]:
     state = session.STATE / f"{name}{worker}"
     state.mkdir(parents=True, exist_ok=True)
     broker = base.env["BROKER_URL"].rsplit("/", 1)[0]
-    number = 2 if name == "site" else 4
+    # Valkey numbers: 0 and 1 are the stack's, 6 to 9 the workers' own tests (tests/stack.py).
+    number = {"site": 2, "sitegw1": 4}.get(f"{name}{worker}".removesuffix("gw0"), 12)
     env = {
         **base.env,
         **database,
@@ -75,7 +76,7 @@ def running(name: str = "site", **more: str) -> Iterator[RunningSite]:
         **more,
     }
     env.pop("SERVING_URL", None)
-    ports = [base.ports.port(f"{name}-{part}") for part in ("web", "ops", "stripe")]
+    ports = [base.ports.port(f"{name}{worker}-{part}") for part in ("web", "ops", "stripe")]
     place = Place(state, ports[0], ports[1], env, stripe_port=ports[2])
     log = state / "site.log"
     with log.open("w") as output, Site(place, guard=base.guard, output=output) as site:

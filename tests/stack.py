@@ -39,15 +39,14 @@ if _worker.isdigit():
         os.environ[_name] = f"{_base}/{6 + 2 * int(_worker) + _number}"
 
 
-@pytest.hookimpl(tryfirst=True)
+def _on_site(item: pytest.Item) -> bool:
+    return "site" in getattr(item, "fixturenames", ())
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Put all tests of the running site on one worker, first; keep other files together."""
-    for item in items:
-        on_site = "site" in getattr(item, "fixturenames", ())
-        group = "site" if on_site else item.nodeid.split("::")[0]
-        item.add_marker(pytest.mark.xdist_group(group))
+    """Start the long group first where several workers share the tests."""
     if os.environ.get("PYTEST_XDIST_WORKER"):
-        items.sort(key=lambda item: "site" not in getattr(item, "fixturenames", ()))
+        items.sort(key=lambda item: not _on_site(item))
 
 
 @pytest.hookimpl(trylast=True)

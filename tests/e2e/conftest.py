@@ -51,7 +51,8 @@ def newest_code(folder: Path, email: str) -> str:
     raise AssertionError(f"no mail to {email}")
 
 
-@pytest.fixture(scope="session")
+# By module: while it runs, its event loop keeps Django's own tests on this process from working.
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
     with chromium() as found:
         yield found
