@@ -16,6 +16,8 @@ from training.registry.types import VersionFacts
 ERRORS_SHOWN = 10
 SIGNIFICANT = 0.05
 """Exact McNemar p-value under which the page calls a difference clear."""
+UNCOMPARED = {"p_value": 1.0}
+"""Of a report from before that test was made: nothing is claimed."""
 
 
 def artifact_of(run: Run) -> VersionFacts:
@@ -45,7 +47,7 @@ def context_of(metrics: dict[str, Any], facts: VersionFacts) -> dict[str, Any]:
     low, high = test["macro_f1_interval"]
     rows = test["examples"]
     return {
-        "headline": _headline(test, baseline, metrics["comparison"]["p_value"]),
+        "headline": _headline(test, baseline, metrics.get("comparison", UNCOMPARED)["p_value"]),
         "sentence": _(
             "Measured on %(rows)s test rows that training never saw; the baseline is TF-IDF with "
             "logistic regression on the same rows."
