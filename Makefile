@@ -25,7 +25,7 @@ deep: .venv/.ready-dev node_modules/.ready  ## the long form of the tests: more 
 	MODELYARD_DEEP=1 $(BIN)/python -m pytest $(ARGS)
 
 bench: .venv/.ready-dev  ## ratios of interleaved runs, see docs/benchmarks.md
-	$(BIN)/python -m pytest tests/bench -q -s --override-ini=testpaths=tests/bench
+	$(BIN)/python -m pytest tests/bench -q -s $(ARGS)
 
 css: node_modules/.ready  ## compile static/css/app.css (committed)
 	npm run css
