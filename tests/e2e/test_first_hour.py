@@ -238,6 +238,7 @@ def act_as_operator(visitor: Visitor, slug: str) -> None:
     visitor.shot("23-console")
     page.goto(f"{place.ops_url}/jobs/run/")
     page.get_by_role("row").filter(has_text="doomed").get_by_role("link").first.click()
+    expect(page.get_by_role("button", name="Requeue")).to_be_visible()
     visitor.shot("24-console-run")
     page.get_by_role("button", name="Requeue").click()
     page.goto(f"{place.ops_url}/tenants/auditevent/")
