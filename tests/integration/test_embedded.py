@@ -9,6 +9,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +32,7 @@ ONLY_POSTGRES = {"BROKER_URL": "x", "CACHE_URL": "x"} | EXTERNAL_S3
 OWNER = """
 import json, signal, sys, time
 signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored where tests run behind a "&"
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from modelyard.embedded.stack import Stack
 with Stack(Path(sys.argv[1]), external={}) as stack:
@@ -326,3 +328,11 @@ def test_the_stack_runs_below_a_folder_that_only_its_user_can_enter(tmp_path: Pa
     private.mkdir(mode=0o700)
     with Stack(private / "var", external={}) as stack:
         assert query(stack.env["DATABASE_URL"], "SELECT 1") == [(1,)]
+
+
+def test_databases_are_made_at_the_same_time_without_a_clash(stack: Stack) -> None:
+    names = [f"at_once_{number}" for number in range(8)]
+    with ThreadPoolExecutor(8) as pool:
+        made = list(pool.map(stack.create_database, names))
+    for env in made:
+        assert query(env["DATABASE_URL"], "SELECT 1") == [(1,)]

@@ -4,11 +4,14 @@ TCP on 127.0.0.1 only, scram-sha-256 for everybody, C.UTF-8. All SQL goes throug
 no driver is needed before the platform is configured.
 """
 
+import fcntl
 import os
 import re
 import shutil
 import signal
 import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -117,9 +120,10 @@ class Postgres:
 
     def set_up(self) -> None:
         """Create roles, their passwords and the platform's database; safe to repeat."""
-        # New databases copy template1, default privileges included: also those that tests make.
-        self._grant("template1")
-        self._run("postgres", self._passwords())
+        with self._alone():
+            # New databases copy template1, default privileges included: also those of tests.
+            self._grant("template1")
+            self._run("postgres", self._passwords())
         self.create_database(DATABASE)
 
     def create_database(self, name: str) -> None:
@@ -134,12 +138,13 @@ class Postgres:
                 f"{name!r} is no database name. Use up to 63 lower-case letters, digits and "
                 "underscores, with a letter first.",
             )
-        self._run(
-            "postgres",
-            f"SELECT 'CREATE DATABASE {name} OWNER modelyard_owner' WHERE NOT EXISTS "  # noqa: S608
-            f"(SELECT FROM pg_database WHERE datname = '{name}') \\gexec\n",
-        )
-        self._grant(name)
+        with self._alone():
+            self._run(
+                "postgres",
+                f"SELECT 'CREATE DATABASE {name} OWNER modelyard_owner' "  # noqa: S608
+                f"WHERE NOT EXISTS (SELECT FROM pg_database WHERE datname = '{name}') \\gexec\n",
+            )
+            self._grant(name)
 
     def url(self, role: str, database: str = DATABASE) -> str:
         """The connection URL of one of the roles."""
@@ -163,6 +168,17 @@ class Postgres:
     @property
     def _cluster(self) -> Path:
         return self.data / "cluster"
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        """Hold the cluster's set-up lock.
+
+        Roles belong to the whole cluster: two sessions that alter one at the same moment make
+        PostgreSQL answer "tuple concurrently updated", and no advisory lock spans databases.
+        """
+        with (self.data / "set-up.lock").open("a") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            yield
 
     def _grant(self, database: str) -> None:
         for name in ("roles.sql", "test_role.sql"):
