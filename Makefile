@@ -22,7 +22,7 @@ check: .venv/.ready-dev
 	$(BIN)/python manage.py makemigrations --check --dry-run
 
 deep: .venv/.ready-dev node_modules/.ready  ## the long form of the tests: more seeds and stories
-	MODELYARD_DEEP=1 $(BIN)/python -m pytest $(ARGS)
+	MODELYARD_DEEP=1 $(BIN)/python -m pytest tests --ignore=tests/bench $(ARGS)
 
 bench: .venv/.ready-dev  ## ratios of interleaved runs, see docs/benchmarks.md
 	$(BIN)/python -m pytest tests/bench -q -s $(ARGS)

@@ -7,7 +7,7 @@ API is mounted a second time under `/t/<slug>/api/v1/` for our own pages.
 from __future__ import annotations
 
 from django.urls import URLPattern, URLResolver, include, path
-from drf_spectacular.views import SpectacularJSONAPIView, SpectacularSwaggerView
+from drf_spectacular.views import SpectacularJSONAPIView
 
 from billing import urls as billing
 from modelyard.web import urls as web
@@ -52,7 +52,6 @@ urlpatterns: Patterns = [
     path("t/<slug:slug>/", include(_pages)),
     path("api/v1/", include((_api, "api"))),
     path("api/openapi.json", SpectacularJSONAPIView.as_view(), name="openapi"),
-    path("api/docs", SpectacularSwaggerView.as_view(url_name="openapi"), name="api-docs"),
 ]
 
 handler400 = "modelyard.core.http.problem.bad_request"

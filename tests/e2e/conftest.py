@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, Request
+from playwright.sync_api import Browser, ConsoleMessage, Page, Request
 
 from tests.e2e.browser import ROOT, chromium
 from tests.site import RunningSite
@@ -51,6 +51,25 @@ def newest_code(folder: Path, email: str) -> str:
     raise AssertionError(f"no mail to {email}")
 
 
+def watch(page: Page, site: RunningSite) -> list[str]:
+    """Return a list that fills with whatever a page must not do."""
+    faults: list[str] = []
+    own = (site.url, site.place.ops_url, site.place.env["S3_ENDPOINT_URL"], site.place.stripe_url)
+
+    def left_home(request: Request) -> None:
+        if not request.url.startswith((*own, "data:", "blob:")):
+            faults.append(f"left the origin: {request.url}")
+
+    def said(message: ConsoleMessage) -> None:
+        if "Content Security Policy" in message.text:
+            faults.append(f"console: {message.text}")
+
+    page.on("request", left_home)
+    page.on("pageerror", lambda error: faults.append(f"script error: {error}"))
+    page.on("console", said)
+    return faults
+
+
 # By module: while it runs, its event loop keeps Django's own tests on this process from working.
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
@@ -63,23 +82,7 @@ def visitor(browser: Browser, site: RunningSite) -> Iterator[Visitor]:
     context = browser.new_context(viewport={"width": 1440, "height": 900}, locale="en-US")
     context.set_default_timeout(15_000)
     page = context.new_page()
-    someone = Visitor(page, site)
-    own = (site.url, site.place.ops_url, site.place.env["S3_ENDPOINT_URL"], site.place.stripe_url)
-
-    def left_home(request: Request) -> None:
-        if not request.url.startswith((*own, "data:", "blob:")):
-            someone.faults.append(f"left the origin: {request.url}")
-
-    page.on("request", left_home)
-    page.on("pageerror", lambda error: someone.faults.append(f"script error: {error}"))
-    page.on(
-        "console",
-        lambda message: (
-            someone.faults.append(f"console: {message.text}")
-            if "Content Security Policy" in message.text
-            else None
-        ),
-    )
+    someone = Visitor(page, site, watch(page, site))
     yield someone
     context.close()
     assert someone.faults == []

@@ -96,7 +96,7 @@ def test_conflicts_and_repeats_are_noted(tmp_path: Path) -> None:
     rows = make_rows(40)
     extra = [rows[0], (rows[1][0], "good" if rows[1][1] == "bad" else "bad")]
     data = load(DataSpec(path=str(write_csv(tmp_path / "a.csv", rows + extra, HEADER))), seed=0)
-    assert [code for code, _ in data.notes] == ["conflicting_labels", "repeated_texts"]
+    assert [note.code for note in data.notes] == ["conflicting_labels", "repeated_texts"]
 
 
 def test_rows_that_cannot_be_trained_on_are_refused(tmp_path: Path) -> None:

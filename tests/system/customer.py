@@ -7,15 +7,16 @@ from pathlib import Path
 from typing import Any
 
 from tests.samples import labelled, write_csv
-from tests.site import Api, RunningSite, sign_up
+from tests.site import Account, Api, RunningSite, sign_up
 
 ENDED = frozenset({"succeeded", "failed", "cancelled"})
 
 
 @dataclass
 class Customer:
-    """The customer's API, workspace and version."""
+    """The customer's login, API, workspace and version."""
 
+    account: Account
     api: Api
     slug: str
     key: str
@@ -46,4 +47,4 @@ def new_customer(site: RunningSite, folder: Path, *, rows: int = 200, email: str
     made = api.post(f"datasets/{dataset}/versions")
     version = api.wait(f"versions/{made['id']}", frozenset({"frozen", "failed"}), every=0.1)
     assert version["status"] == "frozen", version
-    return Customer(api, account.slug, key, version["id"])
+    return Customer(account, api, account.slug, key, version["id"])

@@ -48,6 +48,15 @@ class Example:
 
 
 @dataclass(frozen=True)
+class Note:
+    """What is allowed and worth knowing: a stable code, the sentence, and its number."""
+
+    code: str
+    message: str
+    count: int
+
+
+@dataclass(frozen=True)
 class Dataset:
     """Checked rows.
 
@@ -57,7 +66,7 @@ class Dataset:
         test: rows that are reported.
         labels: sorted; the position is the class index.
         sha256: of the file.
-        notes: (code, sentence) of what is allowed and worth knowing.
+        notes: What is allowed and worth knowing.
     """
 
     train: list[Example]
@@ -65,7 +74,7 @@ class Dataset:
     test: list[Example]
     labels: list[str]
     sha256: str
-    notes: list[tuple[str, str]]
+    notes: list[Note]
 
 
 def load(spec: DataSpec, *, seed: int) -> Dataset:
@@ -208,17 +217,19 @@ def _checked(examples: list[Example], splits: list[str], *, sha256: str) -> Data
     )
 
 
-def _notes(examples: list[Example]) -> list[tuple[str, str]]:
+def _notes(examples: list[Example]) -> list[Note]:
     labels_by_text: dict[str, set[str]] = {}
     for example in examples:
         labels_by_text.setdefault(example.text.strip(), set()).add(example.label)
     notes = []
     conflicts = sum(len(labels) > 1 for labels in labels_by_text.values())
     if conflicts:
-        notes.append(("conflicting_labels", f"{conflicts} texts appear with more than one label."))
+        sentence = f"{conflicts} texts appear with more than one label."
+        notes.append(Note("conflicting_labels", sentence, conflicts))
     repeats = len(examples) - len(labels_by_text)
     if repeats:
-        notes.append(("repeated_texts", f"{repeats} rows repeat a text of another row."))
+        sentence = f"{repeats} rows repeat a text of another row."
+        notes.append(Note("repeated_texts", sentence, repeats))
     return notes
 
 

@@ -60,11 +60,15 @@ class Eval(Event):
 
 @dataclass(frozen=True, kw_only=True)
 class Notice(Event):
-    """A warning: training goes on, the user should know."""
+    """A warning: training goes on, the user should know.
+
+    `facts` are the numbers of the sentence, so that a reader can say it in another language.
+    """
 
     kind = "warning"
     code: str
     message: str
+    facts: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)

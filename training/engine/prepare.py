@@ -62,8 +62,8 @@ def prepare(job: JobSpec, *, enter: Callable[[str], None], emit: Emit) -> Prepar
     torch.set_num_threads(spec.threads or 1)
     base = resolve(spec.base)
     data = load(job.data, seed=spec.seed)
-    for code, message in data.notes:
-        emit(Notice(code=code, message=message))
+    for note in data.notes:
+        emit(Notice(code=note.code, message=note.message, facts={"count": note.count}))
     spec = settled(spec, rows=len(data.train), labels=len(data.labels))
     positions = model.max_positions(base.folder)
     encoder = TextEncoder(base.folder, max_length=spec.max_length, positions=positions)
@@ -77,6 +77,7 @@ def prepare(job: JobSpec, *, enter: Callable[[str], None], emit: Emit) -> Prepar
                 code="texts_truncated",
                 message=f"{cut} of {len(data.train)} train texts are longer than "
                 f"{encoder.max_length} tokens; their ends are not read.",
+                facts={"cut": cut, "rows": len(data.train), "tokens": encoder.max_length},
             )
         )
     return Prepared(

@@ -61,7 +61,7 @@ def data_facts(prepared: Prepared) -> dict[str, Any]:
         },
         "train_rows_per_label": dict(Counter(example.label for example in data.train)),
         "lengths": asdict(length_stats(prepared.encoded["train"])),
-        "notes": [{"code": code, "message": message} for code, message in data.notes],
+        "notes": [{"code": note.code, "message": note.message} for note in data.notes],
     }
 
 
@@ -97,5 +97,6 @@ def notices(metrics: dict[str, Any]) -> list[Notice]:
             code="below_baseline",
             message=f"The baseline is as good or better ({theirs:.3f} against {ours:.3f}). "
             "More rows, more epochs or another learning rate may help.",
+            facts={"ours": ours, "theirs": theirs},
         )
     ]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from django.utils.formats import number_format
@@ -44,10 +44,25 @@ STEPS = {
 WARNINGS = {
     "texts_truncated": later("Long texts are cut"),
     "below_baseline": later("Not better than the baseline"),
+    "conflicting_labels": later("Some texts have several labels"),
+    "repeated_texts": later("Some texts come more than once"),
     "worker_lost": later("The worker was lost, and the run starts again"),
     "checkpoint_broken": later("The checkpoint can't be used"),
 }
 """Code of a warning -> its title; others have a general one."""
+SENTENCES = {
+    "conflicting_labels": later("%(count)d texts appear with more than one label."),
+    "repeated_texts": later("%(count)d rows repeat a text of another row."),
+    "texts_truncated": later(
+        "%(cut)d of %(rows)d train texts are longer than %(tokens)d tokens; "
+        "their ends are not read."
+    ),
+    "below_baseline": later(
+        "The baseline is as good or better (%(theirs).3f against %(ours).3f). "
+        "More rows, more epochs or another learning rate may help."
+    ),
+}
+"""Code of a warning -> its sentence about its facts; others are shown as the engine wrote them."""
 
 
 def list_context(cursor: str) -> dict[str, Any]:
@@ -198,13 +213,16 @@ def _warnings(run: Run, events: Sequence[RunEvent]) -> list[dict[str, str]]:
             continue  # the run's end says it already
         if event.attempt == run.attempt or code in failures.FAILURES:
             title = str(WARNINGS.get(code, _("Worth knowing")))
-            found[code] = {"title": title, "body": _told(code, event.payload["message"])}
+            found[code] = {"title": title, "body": _told(code, event.payload)}
     return list(found.values())
 
 
-def _told(code: str, stored: str) -> str:
-    """Return what a failure's code means in the reader's language, else the stored sentence."""
-    return " ".join(filter(None, failures.explain(code, stored)))
+def _told(code: str, said: Mapping[str, Any]) -> str:
+    """Return what a code means in the reader's language, else the stored sentence."""
+    if said.get("facts") and code in SENTENCES:
+        sentence: str = SENTENCES[code] % said["facts"]
+        return sentence
+    return " ".join(filter(None, failures.explain(code, said["message"])))
 
 
 def _log(events: Sequence[RunEvent]) -> list[dict[str, Any]]:
@@ -225,7 +243,7 @@ def _log_line(event: RunEvent) -> tuple[str, str]:
     said = event.payload
     if event.kind == "failed":
         tail = said.get("stderr")
-        sentence = _told(said.get("code", ""), said["message"])
+        sentence = _told(said.get("code", ""), said)
         return f"{sentence}\n{tail}" if tail else sentence, "err"
     known = _LINES.get(event.kind)
     if known is None:
@@ -233,7 +251,7 @@ def _log_line(event: RunEvent) -> tuple[str, str]:
         return str(dict(RunStatus.choices).get(status, status)), ""
     text, tone = known
     if event.kind == "warning":
-        return _told(said["code"], said["message"]), tone
+        return _told(said["code"], said), tone
     if event.kind == "phase":
         said = {"name": STEPS.get(said["name"], said["name"])}
     return str(text) % said, tone

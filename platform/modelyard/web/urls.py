@@ -11,6 +11,7 @@ public: list[URLPattern] = [
     path("", views.root, name="root"),
     path("new", tenants.tenant_new, name="workspace-new"),
     path("theme", views.set_theme, name="set_theme"),
+    path("api/docs", views.api_docs, name="api-docs"),
     path("livez", views.livez, name="livez"),
     path("readyz", views.readyz, name="readyz"),
 ]

@@ -53,6 +53,12 @@ def tray(request: HttpRequest) -> HttpResponse:
     return render(request, "web/_tray.html", {"jobs": selectors.jobs_at_work(tenant_of(request))})
 
 
+@require_GET
+def api_docs(request: HttpRequest) -> HttpResponse:
+    """Show the API's documentation."""
+    return render(request, "web/api_docs.html")
+
+
 @require_POST
 def set_theme(request: HttpRequest) -> HttpResponse:
     """Remember light, dark, or the system's choice; go back to the page."""
