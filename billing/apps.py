@@ -1,5 +1,7 @@
 """App configuration."""
 
+from importlib import import_module
+
 from django.apps import AppConfig
 
 
@@ -8,3 +10,7 @@ class BillingConfig(AppConfig):
 
     name = "billing"
     label = "billing"
+
+    def ready(self) -> None:
+        """Let billing answer for the seats of the plans."""
+        import_module("billing.entitlements")

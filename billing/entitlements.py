@@ -12,31 +12,39 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from django.conf import settings
+from django.db.models import Q
 from django.urls import reverse
 from django.utils.formats import date_format
 from django.utils.translation import gettext as _
 from django.utils.translation import pgettext
 
 from billing import amounts, periods, plans, usage
-from billing.models import Account
+from billing.models import Account, LimitOverride
 from billing.periods import Period
 from billing.plans import Plan
 from modelyard.core import clock
 from modelyard.core.errors import QuotaExceeded
 from tenants import selectors as tenants
+from tenants.limits import allowance
+from tenants.members import seats
+from tenants.members import selectors as members
 from tenants.scoping.context import tenant_scope
 
 Counter = Callable[[uuid.UUID], int]
-_counters: dict[str, Counter] = {plans.SEATS: tenants.seat_count}
+_counters: dict[str, Counter] = {plans.SEATS: members.seat_count}
 
 
 @dataclass(frozen=True)
 class Entitlements:
-    """What a tenant may use now: the plan, its limits (None is none), and the period."""
+    """What a tenant may use now: the plan, its limits (None is none), and the period.
+
+    `until` is when this stops to hold by itself: an override ends, or the period does.
+    """
 
     plan: Plan
     limits: Mapping[str, int | None]
     period: Period
+    until: dt.datetime
 
 
 def count_by(limit: str, counter: Counter) -> None:
@@ -56,18 +64,30 @@ def in_force(*, plan: str, status: str, grace_until: dt.datetime | None) -> Plan
 
 
 def current(tenant_id: uuid.UUID) -> Entitlements:
-    """Return what the tenant may use; without billing (self-hosted) there are no limits."""
-    period = periods.current()
-    if settings.BILLING == "off":
-        return Entitlements(plans.SELF_HOSTED, plans.SELF_HOSTED.limits, period)
+    """Return what the tenant may use: the plan's limits, and what operators allow instead.
+
+    Without billing (self-hosted) the plan has no limits.
+    """
+    period, now = periods.current(), clock.now()
     with tenant_scope(tenant_id):
-        account = Account.objects.first()
+        plan = _plan_of(Account.objects.first())
+        rows = list(
+            LimitOverride.objects.filter(Q(expires_at=None) | Q(expires_at__gt=now), ended_at=None)
+        )
+    return Entitlements(
+        plan=plan,
+        limits={**plan.limits, **{row.limit: row.value for row in rows}},
+        period=period,
+        until=min([period.end, *(row.expires_at for row in rows if row.expires_at is not None)]),
+    )
+
+
+def _plan_of(account: Account | None) -> Plan:
+    if settings.BILLING == "off":
+        return plans.SELF_HOSTED
     if account is None:
-        return Entitlements(plans.FREE, plans.FREE.limits, period)
-    plan = in_force(plan=account.plan, status=account.status, grace_until=account.grace_until)
-    if plan.name != account.plan:
-        return Entitlements(plan, plan.limits, period)
-    return Entitlements(plan, {**plan.limits, **account.overrides}, period)
+        return plans.FREE
+    return in_force(plan=account.plan, status=account.status, grace_until=account.grace_until)
 
 
 def used(tenant_id: uuid.UUID, limit: str) -> int | None:
@@ -127,5 +147,25 @@ def exceeded(tenant_id: uuid.UUID, limit: str, *, most: int, standing: int) -> Q
         meter=limit,
         limit=most,
         used=standing,
-        upgrade_url=f"{settings.SITE_URL}{reverse('usage:index', args=[slug])}",
+        upgrade_url=f"{settings.SITE_URL}{_usage_path(slug)}",
     )
+
+
+def require_seat(tenant_id: uuid.UUID, more: int, stands: int) -> None:
+    """Pass when the plan has `more` seats than the `stands` that are taken.
+
+    Raises:
+        QuotaExceeded: It has not.
+    """
+    require(tenant_id, plans.SEATS, more, stands=stands)
+
+
+seats.limited_by(require_seat)
+
+
+allowance.allow_by(lambda tenant_id: current(tenant_id).plan.api)
+
+
+def _usage_path(slug: str) -> str:
+    """Return the page's path on the site, also from the console, whose own addresses differ."""
+    return reverse("usage:index", urlconf="modelyard.urls", args=[slug])

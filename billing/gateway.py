@@ -179,6 +179,23 @@ def subscription_find(customer: str) -> Subscription | None:
     return _subscription(rows[0]) if rows else None
 
 
+def subscription_cancel(customer: str) -> int:
+    """End every subscription of the customer now, and close open checkouts; return how many.
+
+    Invoices stay at Stripe, as the law asks of whoever sold something.
+    """
+    sessions = _stripe().v1.checkout.sessions
+    opened = _ask(lambda: sessions.list({"customer": customer, "status": "open", "limit": 100}))
+    for session in opened.data:
+        _ask(lambda name=session.id: sessions.expire(name))  # type: ignore[misc]
+    params: Any = {"customer": customer, "status": "all", "limit": 100}
+    found = _ask(lambda: _stripe().v1.subscriptions.list(params)).data
+    standing = [one.id for one in found if one.status not in {"canceled", "incomplete_expired"}]
+    for name in standing:
+        _ask(lambda name=name: _stripe().v1.subscriptions.cancel(name))  # type: ignore[misc]
+    return len(standing)
+
+
 def _subscription(body: dict[str, Any]) -> Subscription:
     item = body["items"]["data"][0]
     invoice = body["latest_invoice"] or {}

@@ -16,7 +16,6 @@ class Account(TenantOwned):
     From `stripe_customer` to `grace_until` it mirrors what Stripe last said.
 
     Attributes:
-        overrides: Limits that differ from the plan's, by agreement.
         period_start: Start of what is paid for.
         period_end: Its end: the next payment.
         ends_at: When the subscription ends by the customer's wish.
@@ -35,7 +34,6 @@ class Account(TenantOwned):
 
     plan = models.CharField(max_length=16, default=plans.FREE.name)
     status = models.CharField(max_length=16, choices=Status.choices, default=Status.ACTIVE)
-    overrides = models.JSONField(default=dict, blank=True, encoder=DjangoJSONEncoder)
     stripe_customer = models.CharField(max_length=64, null=True, blank=True)  # noqa: DJ001 - unique
     stripe_subscription = models.CharField(max_length=64, blank=True, default="")
     period_start = models.DateTimeField(null=True, blank=True)
@@ -61,6 +59,47 @@ class Account(TenantOwned):
 
     def __str__(self) -> str:
         return f"{self.plan} ({self.status})"
+
+
+class LimitOverride(TenantOwned):
+    """A limit that differs from the plan's, by agreement with an operator; kept as history.
+
+    Attributes:
+        limit: One of `plans.LIMITS`.
+        value: The limit instead, in its unit; None is no limit.
+        reason: Why, as the workspace reads it.
+        by: The operator's name.
+        expires_at: When it stops counting; None is never.
+        ended_at: When somebody ended or replaced it.
+    """
+
+    limit = models.CharField(max_length=32)
+    value = models.BigIntegerField(null=True)
+    reason = models.CharField(max_length=300)
+    by = models.CharField(max_length=254)
+    expires_at = models.DateTimeField(null=True)
+    ended_at = models.DateTimeField(null=True)
+    ended_by = models.CharField(max_length=254, blank=True)
+    ended_reason = models.CharField(max_length=300, blank=True)
+
+    class Meta(TenantOwned.Meta):
+        constraints = [
+            models.CheckConstraint(
+                condition=models.Q(limit__in=sorted(plans.LIMITS)), name="billing_override_limit"
+            ),
+            models.CheckConstraint(
+                condition=models.Q(value=None) | models.Q(value__gte=0),
+                name="billing_override_not_negative",
+            ),
+            models.UniqueConstraint(
+                fields=["tenant_id", "limit"],
+                condition=models.Q(ended_at=None),
+                name="billing_override_once",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.limit}: {self.value}"
 
 
 class Entry(TenantOwned):

@@ -13,6 +13,8 @@ from types import MappingProxyType
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
+from tenants.limits.allowance import Allowance, Allowances
+
 PREDICTIONS = "predictions"
 TRAIN_MS = "train_ms"
 METERS = (PREDICTIONS, TRAIN_MS)
@@ -37,6 +39,8 @@ TITLES: Mapping[str, Promise] = MappingProxyType(
     }
 )
 
+KEY_SHARE = 0.8
+"""Of the rate of predictions, what one key may take: a key that runs away leaves room."""
 MINUTE_MS = 60_000
 HOUR_MS = 60 * MINUTE_MS
 GIB = 1 << 30
@@ -53,6 +57,7 @@ class Plan:
         price_cents: A month's price in euro cents.
         rate: Requests a second at the door of predictions, in the long run.
         burst: Requests that may come at once.
+        api: What the rest of the API may be asked: by the workspace, and by each key or member.
     """
 
     name: str
@@ -61,6 +66,7 @@ class Plan:
     price_cents: int
     rate: float
     burst: int
+    api: Allowances
 
     @property
     def title(self) -> str:
@@ -89,6 +95,10 @@ FREE = Plan(
     price_cents=0,
     rate=20.0,
     burst=50,
+    api=Allowances(
+        tenant=Allowance(rate=20.0, burst=200, at_once=12),
+        each=Allowance(rate=10.0, burst=120, at_once=8),
+    ),
 )
 TEAM = Plan(
     name="team",
@@ -106,6 +116,10 @@ TEAM = Plan(
     price_cents=4_900,
     rate=100.0,
     burst=200,
+    api=Allowances(
+        tenant=Allowance(rate=100.0, burst=1_000, at_once=48),
+        each=Allowance(rate=50.0, burst=500, at_once=24),
+    ),
 )
 SELF_HOSTED = Plan(
     name="self-hosted",
@@ -114,6 +128,7 @@ SELF_HOSTED = Plan(
     price_cents=0,
     rate=0.0,
     burst=0,
+    api=Allowances(),
 )
 PLANS: Mapping[str, Plan] = MappingProxyType(
     {plan.name: plan for plan in (FREE, TEAM, SELF_HOSTED)}

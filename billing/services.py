@@ -10,7 +10,7 @@ from functools import partial
 import structlog
 from django.conf import settings
 from django.db import transaction
-from django.db.models import F
+from django.db.models import F, Q
 from django.urls import reverse
 from django.utils.translation import gettext_lazy as _
 
@@ -23,6 +23,10 @@ from modelyard.core.queue import enqueue
 from tenants import access, audit
 from tenants import selectors as tenants
 from tenants.access import Actor
+from tenants.controls import hooks as controls
+from tenants.controls import switches
+from tenants.limits import allowance
+from tenants.rights import hooks as rights
 from tenants.scoping.context import ops_scope, tenant_scope
 
 SWEEP_AFTER = dt.timedelta(seconds=30)
@@ -36,27 +40,25 @@ _STATUS = {
 """Stripe's words that keep a plan; every other word ends it."""
 
 logger = structlog.get_logger(__name__)
-on_plan_changed: list[Callable[[uuid.UUID], None]] = []
+on_plan_changed: list[Callable[[uuid.UUID], None]] = [allowance.forget]
 """Called after commit with the tenant: whoever keeps a copy of its limits drops it."""
 
 
-def _drop_copies(tenant_id: uuid.UUID) -> None:
+def copies_drop(tenant_id: uuid.UUID) -> None:
+    """Have every copy of the tenant's limits dropped on commit."""
     for drop in on_plan_changed:
         transaction.on_commit(partial(drop, tenant_id))
 
 
-def account_set_plan(
-    *, actor: Actor, plan: str, overrides: Mapping[str, int | None] | None = None
-) -> Account:
+def account_set_plan(*, actor: Actor, plan: str) -> Account:
     """Put the tenant of the actor on a plan; acts on the next request.
 
     Args:
         actor: Needs `billing.manage`.
         plan: Name of the plan.
-        overrides: Limits that differ from the plan's, by agreement.
 
     Raises:
-        Invalid: The plan or an overridden limit does not exist.
+        Invalid: The plan does not exist.
     """
     access.require(actor, "billing.manage")
     if plan not in plans.PLANS:
@@ -64,22 +66,13 @@ def account_set_plan(
             _("Choose a plan out of: %(all)s.") % {"all": ", ".join(plans.PLANS)},
             code="plan_unknown",
         )
-    unknown = sorted(set(overrides or {}) - set(plans.LIMITS))
-    if unknown:
-        raise Invalid(
-            _("There is no limit named %(name)s.") % {"name": unknown[0]}, code="limit_unknown"
-        )
     with transaction.atomic():
         account, _made = Account.objects.update_or_create(
             tenant_id=actor.tenant_id,
-            defaults={
-                "plan": plan,
-                "status": Account.Status.ACTIVE,
-                "overrides": dict(overrides or {}),
-            },
+            defaults={"plan": plan, "status": Account.Status.ACTIVE},
         )
-        audit.record(actor, "plan.changed", account, plan=plan, overrides=account.overrides)
-        _drop_copies(actor.tenant_id)
+        audit.record(actor, "plan.changed", account, plan=plan)
+        copies_drop(actor.tenant_id)
     return account
 
 
@@ -201,12 +194,18 @@ def event_store(event: Event) -> bool:
         if stored.processed_at is not None:
             return False
         # Also for one that came before: its bell may have been lost.
-        enqueue("billing.process_event", event_id=event.id)
+        if not switches.is_stopped(switches.WEBHOOKS):
+            enqueue("billing.process_event", event_id=event.id)
     return True
 
 
 def event_route(event_id: str) -> None:
-    """Find whose event it is and ring for that tenant's account; across tenants, no Stripe."""
+    """Find whose event it is and ring for that tenant's account; across tenants, no Stripe.
+
+    While operators have stopped webhooks it stays open, and the sweep comes back to it.
+    """
+    if switches.is_stopped(switches.WEBHOOKS):
+        return
     with ops_scope("whose Stripe event"):
         event = StripeEvent.objects.filter(pk=event_id, processed_at=None).first()
         if event is None:
@@ -216,6 +215,20 @@ def event_route(event_id: str) -> None:
             _processed(event_id, error="customer_unknown")
             return
     enqueue("billing.sync_account", tenant_id=str(account.tenant_id), event_id=event_id)
+
+
+def event_replay(*, event_id: str) -> bool:
+    """Process an event again that could not be: one that waits, or one of an unknown customer.
+
+    Returns:
+        False when there is none, or it was processed without a fault.
+    """
+    with transaction.atomic():
+        rows = StripeEvent.objects.filter(Q(processed_at=None) | ~Q(error=""), pk=event_id)
+        if not rows.update(processed_at=None, error=""):
+            return False
+        enqueue("billing.process_event", event_id=event_id)
+    return True
 
 
 def events_sweep() -> int:
@@ -274,7 +287,7 @@ def account_sync(*, actor: Actor, event_id: str = "") -> None:
             _write(actor, before, {"answered": account.asked, **_kept(before, mirrored)})
         _processed(event_id)
         # Each time: an earlier attempt may have written the plan and failed to drop the copies.
-        _drop_copies(actor.tenant_id)
+        copies_drop(actor.tenant_id)
 
 
 def _kept(account: Account, mirrored: Mapping[str, object]) -> Mapping[str, object]:
@@ -324,3 +337,25 @@ def _mirrored(found: Subscription | None) -> dict[str, object]:
         "ends_at": found.ends_at,
         "grace_until": (found.unpaid_since or found.period_start) + grace if owes else None,
     }
+
+
+def tenant_stop(tenant_id: uuid.UUID) -> int:
+    """End what a tenant that goes still pays for; 0, since nothing goes on after that.
+
+    Raises:
+        Unavailable: Stripe can't be asked; the deletion waits until it can.
+    """
+    with tenant_scope(tenant_id):
+        account = Account.objects.first()
+    if settings.BILLING != "off" and account is not None and account.stripe_customer:
+        gateway.subscription_cancel(account.stripe_customer)
+    return 0
+
+
+def _ring_for_events() -> None:
+    """Ring for the events that came while webhooks were stopped."""
+    enqueue("billing.sweep_events")
+
+
+rights.on_tenant_stopping.append(tenant_stop)
+controls.on_started_again.setdefault(switches.WEBHOOKS, []).append(_ring_for_events)

@@ -1,4 +1,8 @@
-"""The audit trail: one row an act, in the transaction of the act."""
+"""The audit trail: one row an act, in the transaction of the act.
+
+Rows are written unsealed, so that writers of one workspace never wait for each other; the
+scheduler seals them within seconds (`tenants.trail`).
+"""
 
 from __future__ import annotations
 
@@ -9,7 +13,10 @@ from tenants.models import AuditEvent
 
 
 def record(actor: Actor, action: str, thing: Model, **facts: object) -> None:
-    """Write that `actor` did `action` (`run.submitted`) to `thing`."""
+    """Write that `actor` did `action` (`run.submitted`) to `thing`.
+
+    Each action has its words in `tenants.trail.words`; a test compares the two.
+    """
     AuditEvent.objects.create(
         actor_kind=actor.kind,
         actor_id=actor.id,

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from functools import wraps
 from typing import Any, TypeVar
 
+import structlog
 from django.conf import settings
 from django.contrib.auth.views import redirect_to_login
 from django.db import transaction
@@ -24,8 +25,10 @@ from rest_framework.request import Request
 
 from modelyard.core.errors import DomainError, NotFound, Unauthenticated
 from modelyard.core.http import problem, request_id
-from tenants import access, selectors, services
+from tenants import access, addresses, selectors
 from tenants.access import Actor
+from tenants.controls import staff, suspension
+from tenants.limits import gate
 from tenants.models import Tenant, User
 from tenants.scoping.context import tenant_scope
 
@@ -41,6 +44,12 @@ def long_lived(view: View) -> View:
 def own_door(view: View) -> View:
     """Mark a function view that authenticates its caller itself."""
     view.own_door = True  # type: ignore[attr-defined]
+    return view
+
+
+def paid(view: View) -> View:
+    """Mark a function view whose POST starts work that costs money (`tenants.limits.gate`)."""
+    view.paid = True  # type: ignore[attr-defined]
     return view
 
 
@@ -99,12 +108,17 @@ def _has(view: Callable[..., Any], flag: str) -> bool:
 
 
 def _enter_by_session(request: HttpRequest, slug: str) -> None:
+    entered = staff.enter(request, slug)
+    if entered is not None:
+        request.tenant, request.actor = entered  # type: ignore[attr-defined]
+        return
     user = request.user
     if not isinstance(user, User):
         raise Unauthenticated(_("Sign in first."), code="signed_out")
     membership = selectors.membership_find(user=user, slug=slug)
-    if membership is None or membership.tenant.status != Tenant.Status.ACTIVE:
+    if membership is None:
         raise NotFound(_("There is no such workspace, or you are not a member of it."))
+    suspension.require_member_may_enter(request, membership)
     request.tenant = membership.tenant  # type: ignore[attr-defined]
     request.actor = Actor(  # type: ignore[attr-defined]
         kind="user",
@@ -119,13 +133,15 @@ def _enter_by_key(request: HttpRequest) -> None:
     text = key_in(request)
     if not text:
         return
-    key = selectors.key_find(text)
+    key = suspension.key_find(text)
     if key is None:
         raise Unauthenticated(
             _("This API key is unknown, expired or revoked. Make a new one under API keys."),
             code="key_invalid",
         )
-    services.key_used(key)
+    address = request.META.get("REMOTE_ADDR", "")
+    if not addresses.allowed(key.addresses, address):
+        raise addresses.refusal(address)
     granted = frozenset().union(*(access.SCOPE_PERMISSIONS[scope] for scope in key.scopes))
     request.tenant = key.tenant  # type: ignore[attr-defined]
     request.actor = Actor(  # type: ignore[attr-defined]
@@ -135,6 +151,15 @@ def _enter_by_key(request: HttpRequest) -> None:
         permissions=granted,
         request_id=request_id.of(request),
     )
+
+
+def _name_in_log(actor: Actor | None, kwargs: dict[str, Any]) -> None:
+    """Bind whose request this is to every line of the log; the next request clears it."""
+    if actor is not None:
+        named = {name: str(value) for name, value in kwargs.items() if name == "run_id"}
+        structlog.contextvars.bind_contextvars(
+            tenant_id=str(actor.tenant_id), actor=f"{actor.kind}:{actor.id}", **named
+        )
 
 
 class TenantMiddleware:
@@ -160,19 +185,36 @@ class TenantMiddleware:
         by_key = request.path_info.startswith("/api/")
         if not (by_session or by_key):
             return None
+        return gate.stamp(request, self._answer(request, view, args, kwargs, by_session=by_session))
+
+    def _answer(
+        self,
+        request: HttpRequest,
+        view: Callable[..., HttpResponseBase],
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+        *,
+        by_session: bool,
+    ) -> HttpResponseBase:
+        own_door = _has(view, "own_door")
         try:
             if by_session:
                 _enter_by_session(request, kwargs.pop("slug"))
-            elif not _has(view, "own_door"):
+            elif not own_door:
                 _enter_by_key(request)
-            actor = getattr(request, "actor", None)
-            if actor is None or _has(view, "long_lived"):
-                return view(request, *args, **kwargs)
-            return self._scoped(actor.tenant_id, request, view, args, kwargs)
+            actor: Actor | None = getattr(request, "actor", None)
+            _name_in_log(actor, kwargs)
+            paid_for = request.method == "POST" and _has(view, "paid")
+            with gate.admitted(request, None if own_door else actor, paid=paid_for):
+                if actor is None or _has(view, "long_lived"):
+                    return view(request, *args, **kwargs)
+                return self._scoped(actor.tenant_id, request, view, args, kwargs)
         except Unauthenticated as error:
             if by_session and not problem.wants_json(request):
                 return redirect_to_login(request.get_full_path(), settings.LOGIN_URL)
             return problem.respond(request, error)
+        except suspension.Suspended as error:
+            return suspension.respond(request, error)
         except DomainError as error:
             return problem.respond(request, error)
 
@@ -201,7 +243,7 @@ class ActorAuthentication(BaseAuthentication):
         actor: Actor | None = getattr(inner, "actor", None)
         if actor is None:
             return None
-        if actor.kind == "user":
+        if actor.kind in {"user", "staff"}:
             SessionAuthentication().enforce_csrf(request)
         return (inner.user, actor)
 

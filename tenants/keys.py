@@ -1,8 +1,7 @@
 """The shape of an API key: `mdy_<8 base62: id>_<27 base62: 160 random bits><6 base62: CRC-32>`.
 
 The checksum lets a scanner (and the door) refuse a mistyped key without a look-up; only
-HMAC-SHA-256 of the key under the pepper is stored. Regular expression for scanners:
-`mdy_[0-9A-Za-z]{8}_[0-9A-Za-z]{33}`.
+HMAC-SHA-256 of the key under the pepper is stored. `docs/keys.md` publishes the rule for scanners.
 """
 
 from __future__ import annotations
@@ -18,6 +17,8 @@ from dataclasses import dataclass
 from django.conf import settings
 
 ALPHABET = string.digits + string.ascii_uppercase + string.ascii_lowercase
+SCAN = re.compile(r"\bmdy_[0-9A-Za-z]{8}_[0-9A-Za-z]{33}\b")
+"""What scanners look for; `found_in` adds the checksum, so that it never cries wolf."""
 PATTERN = re.compile(r"mdy_([0-9A-Za-z]{8})_([0-9A-Za-z]{27})([0-9A-Za-z]{6})")
 
 
@@ -61,3 +62,8 @@ def public_id_of(text: str) -> str | None:
     if match is None or _checksum(text[:-6]) != match.group(3):
         return None
     return match.group(1)
+
+
+def found_in(text: str) -> list[str]:
+    """Return the keys that stand in a text: shape and checksum are right."""
+    return [match for match in SCAN.findall(text) if public_id_of(match) is not None]

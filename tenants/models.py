@@ -13,7 +13,7 @@ from django.core.serializers.json import DjangoJSONEncoder
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 
-from modelyard.core import ids
+from modelyard.core import clock, ids
 from tenants.scoping.manager import TenantOwned
 
 
@@ -79,6 +79,11 @@ class Tenant(models.Model):
     def __str__(self) -> str:
         return self.name
 
+    @property
+    def is_active(self) -> bool:
+        """Tell whether it may work."""
+        return self.status == self.Status.ACTIVE
+
 
 class Role(models.TextChoices):
     """What a member may do; `tenants.access` says what each may."""
@@ -111,7 +116,10 @@ class Membership(models.Model):
 
 
 class ApiKey(models.Model):
-    """A tenant's key: only a keyed hash is kept, the key itself is shown once."""
+    """A tenant's key: only a keyed hash is kept, the key itself is shown once.
+
+    Keys that replaced one another share a `lineage`; at most two of it are live at a time.
+    """
 
     id = models.UUIDField(primary_key=True, default=ids.new, editable=False)
     tenant = models.ForeignKey(Tenant, on_delete=models.CASCADE, related_name="api_keys")
@@ -119,14 +127,34 @@ class ApiKey(models.Model):
     public_id = models.CharField(max_length=8, unique=True)
     digest = models.CharField(max_length=64)
     scopes = ArrayField(models.CharField(max_length=16))
+    addresses = ArrayField(models.CharField(max_length=43), default=list, blank=True)
+    lineage = models.UUIDField(default=ids.new, editable=False)
     expires_at = models.DateTimeField(null=True, blank=True)
     revoked_at = models.DateTimeField(null=True, blank=True)
     last_used_at = models.DateTimeField(null=True, blank=True)
     created_at = models.DateTimeField(auto_now_add=True)
     created_by = models.ForeignKey(User, null=True, on_delete=models.SET_NULL, related_name="+")
 
+    class Meta:
+        indexes = [
+            models.Index(fields=["tenant", "lineage"], name="tenants_apikey_lineage"),
+            models.Index(
+                fields=["revoked_at"],
+                condition=models.Q(revoked_at__isnull=False),
+                name="tenants_apikey_revoked",
+            ),
+            models.Index(fields=["expires_at"], name="tenants_apikey_expires"),
+        ]
+
     def __str__(self) -> str:
         return f"{self.name} (mdy_{self.public_id}_…)"
+
+    @property
+    def is_live(self) -> bool:
+        """Tell whether it works now, as far as the key itself says."""
+        return self.revoked_at is None and (
+            self.expires_at is None or self.expires_at > clock.now()
+        )
 
 
 class AuditEvent(TenantOwned):
@@ -148,13 +176,16 @@ class AuditEvent(TenantOwned):
 
 
 class IdempotencyRecord(TenantOwned):
-    """What was answered under an Idempotency-Key, written in the transaction of the work."""
+    """What was answered under an Idempotency-Key, written in the transaction of the work.
+
+    The answer is encrypted: a fresh key and addresses that open a file are among the answers.
+    """
 
     key = models.CharField(max_length=255)
     route = models.CharField(max_length=255)
-    body_hash = models.CharField(max_length=64)
+    request_hash = models.CharField(max_length=64)
     status = models.PositiveSmallIntegerField(null=True)
-    body = models.JSONField(null=True, encoder=DjangoJSONEncoder)
+    sealed = models.BinaryField(null=True)
 
     class Meta(TenantOwned.Meta):
         constraints = [

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import hmac
 import uuid
 from collections.abc import Sequence
@@ -33,19 +34,17 @@ def tenant_lock(tenant_id: uuid.UUID) -> Tenant:
     return Tenant.objects.select_for_update(no_key=True).get(pk=tenant_id)
 
 
-def seat_count(tenant_id: uuid.UUID) -> int:
-    """Return how many people work in the tenant."""
-    return Membership.objects.filter(tenant_id=tenant_id).count()
-
-
 def key_find(text: str) -> ApiKey | None:
-    """Return the live key that `text` is, or None (unknown, expired, revoked, mistyped)."""
+    """Return the live key that `text` is, or None (unknown, expired, revoked, mistyped).
+
+    Whether its tenant may work, `tenants.controls.suspension.key_find` tells.
+    """
     public_id = keys.public_id_of(text)
     if public_id is None:
         return None
     key = (
         ApiKey.objects.select_related("tenant")
-        .filter(public_id=public_id, revoked_at=None, tenant__status=Tenant.Status.ACTIVE)
+        .filter(public_id=public_id, revoked_at=None)
         .filter(Q(expires_at=None) | Q(expires_at__gt=clock.now()))
         .first()
     )
@@ -62,6 +61,19 @@ def key_list(tenant_id: uuid.UUID) -> QuerySet[ApiKey]:
 def key_get(tenant_id: uuid.UUID, key_id: uuid.UUID) -> ApiKey | None:
     """Return one of the tenant's keys, or None."""
     return ApiKey.objects.filter(tenant_id=tenant_id, pk=key_id).first()
+
+
+def key_live(tenant_id: uuid.UUID) -> QuerySet[ApiKey]:
+    """Return the tenant's keys that work now."""
+    return key_list(tenant_id).filter(
+        Q(expires_at=None) | Q(expires_at__gt=clock.now()), revoked_at=None
+    )
+
+
+def key_ended(*, since: dt.datetime, until: dt.datetime) -> QuerySet[ApiKey, str]:
+    """Return the digests of all tenants' keys that were revoked or expired in that time."""
+    ended = Q(revoked_at__gt=since) | Q(expires_at__gt=since, expires_at__lte=until)
+    return ApiKey.objects.filter(ended).values_list("digest", flat=True)
 
 
 def audit_list() -> QuerySet[AuditEvent]:

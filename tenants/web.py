@@ -9,49 +9,122 @@ from django.contrib.auth.decorators import login_required
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.utils.translation import gettext as _
+from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST
 
-from modelyard.core import clock
-from modelyard.core.errors import Invalid
+from modelyard.core.errors import Invalid, NotFound
 from tenants import selectors, services
-from tenants.forms import KeyForm
+from tenants.forms import KeyChangeForm, KeyForm, KeyRotateForm
 from tenants.http import actor_of, requires, tenant_of
+from tenants.identity.fresh import recently_authenticated
 from tenants.models import ApiKey, User
 
 
 def _shown(key: ApiKey) -> dict[str, object]:
-    ended = key.expires_at is not None and key.expires_at <= clock.now()
+    status = "revoked" if key.revoked_at else "active" if key.is_live else "expired"
     return {
         "id": key.pk,
         "name": key.name,
         "prefix": f"mdy_{key.public_id}_",
         "scopes": key.scopes,
-        "status": "revoked" if key.revoked_at else "expired" if ended else "active",
+        "addresses": key.addresses,
+        "status": status,
         "created_at": key.created_at,
+        "created_by": key.created_by,
         "last_used_at": key.last_used_at,
         "expires_at": key.expires_at,
     }
 
 
-@require_http_methods(["GET", "POST"])
-@requires("keys.manage")
-def key_list(request: HttpRequest) -> HttpResponse:
-    """Show the workspace's keys; a POST makes one and shows it this once."""
-    form = KeyForm(request.POST or None)
-    created, status = None, 200
-    if request.method == "POST":
-        status = 422
-        if form.is_valid():
-            key, text = services.key_create(
-                actor=actor_of(request),
-                name=form.cleaned_data["name"],
-                scopes=form.cleaned_data["scopes"],
-                expires_at=form.expires_at(),
-            )
-            created, status, form = {"name": key.name, "secret": text}, 200, KeyForm()
-    keys = [_shown(key) for key in selectors.key_list(tenant_of(request).pk)]
+def _list_page(
+    request: HttpRequest, form: KeyForm, created: dict[str, str] | None = None, status: int = 200
+) -> HttpResponse:
+    """Show all keys, those that work first; an answer with a key in it is kept nowhere."""
+    keys: list[dict[str, object]] = []
+    newer: set[uuid.UUID] = set()
+    for key in selectors.key_list(tenant_of(request).pk).select_related("created_by"):
+        keys.append({**_shown(key), "is_replaced": key.is_live and key.lineage in newer})
+        newer |= {key.lineage} if key.is_live else set()
+    keys.sort(key=lambda key: key["status"] != "active")
     context = {"keys": keys, "form": form, "created": created}
     return render(request, "keys/list.html", context, status=status)
+
+
+@never_cache
+@require_http_methods(["GET", "POST"])
+@requires("keys.manage")
+@recently_authenticated
+def key_list(request: HttpRequest) -> HttpResponse:
+    """Show the workspace's keys; a POST makes one and shows it this once."""
+    if request.method != "POST":
+        return _list_page(request, KeyForm())
+    form = KeyForm(request.POST)
+    if not form.is_valid():
+        return _list_page(request, form, status=422)
+    key, text = services.key_create(
+        actor=actor_of(request),
+        name=form.cleaned_data["name"],
+        scopes=form.cleaned_data["scopes"],
+        networks=form.cleaned_data["addresses"],
+        expires_at=form.expires_at(),
+    )
+    return _list_page(request, KeyForm(), {"name": key.name, "secret": text})
+
+
+def _key_of(request: HttpRequest, key_id: uuid.UUID) -> ApiKey:
+    key = selectors.key_get(tenant_of(request).pk, key_id)
+    if key is None:
+        raise NotFound(_("There is no such key."))
+    return key
+
+
+def _key_page(
+    request: HttpRequest, key: ApiKey, change: KeyChangeForm | None = None
+) -> HttpResponse:
+    first = {"name": key.name, "addresses": "\n".join(key.addresses)}
+    line = selectors.key_live(key.tenant_id).filter(lineage=key.lineage).exclude(pk=key.pk)
+    context = {
+        "key": _shown(key),
+        "other": line.first(),
+        "change": change or KeyChangeForm(initial=first),
+        "rotate": KeyRotateForm(),
+    }
+    return render(request, "keys/detail.html", context, status=422 if change else 200)
+
+
+@require_http_methods(["GET", "POST"])
+@requires("keys.manage")
+@recently_authenticated
+def key_detail(request: HttpRequest, key_id: uuid.UUID) -> HttpResponse:
+    """Show a key; a POST changes its name and addresses."""
+    key = _key_of(request, key_id)
+    if request.method != "POST":
+        return _key_page(request, key)
+    form = KeyChangeForm(request.POST)
+    if not form.is_valid():
+        return _key_page(request, key, form)
+    services.key_update(
+        actor=actor_of(request),
+        key_id=key_id,
+        name=form.cleaned_data["name"],
+        networks=form.cleaned_data["addresses"],
+    )
+    messages.success(request, _("Saved. The next request is judged by it."))
+    return redirect("keys:detail", tenant_of(request).slug, key_id)
+
+
+@never_cache
+@require_POST
+@requires("keys.manage")
+@recently_authenticated
+def key_rotate(request: HttpRequest, key_id: uuid.UUID) -> HttpResponse:
+    """Make the key that follows another, and show it this once."""
+    form = KeyRotateForm(request.POST)
+    if not form.is_valid():
+        raise Invalid(_("Choose when the old key ends."), code="overlap_range")
+    actor = actor_of(request)
+    key, text = services.key_rotate(actor=actor, key_id=key_id, overlap=form.overlap_of())
+    return _list_page(request, KeyForm(), {"name": key.name, "secret": text})
 
 
 @require_POST

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 
 import pytest
+from django.core.cache import caches
 from django.utils import translation
 
 from modelyard.core import valkey
+from tenants.controls import switches
+from tests import oidc_stand
 from tests.samples import SENTENCES
-from tests.site import RunningSite, running
+from tests.site import RunningSite, running, stack
 
 
 @pytest.fixture(autouse=True)
@@ -24,6 +28,8 @@ def _empty_caches(request: pytest.FixtureRequest) -> None:
     """Start every database test with an empty cache, as it starts with empty tables."""
     if request.node.get_closest_marker("django_db") is not None:
         valkey.cache().flushdb()
+        caches["flags"].clear()
+        switches.forget()
 
 
 @pytest.fixture(scope="session")
@@ -33,5 +39,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningSite]:
 
     bases = tmp_path_factory.mktemp("bases")
     make_tiny_bert(bases / "tiny", SENTENCES)
-    with running("site", ENGINE_BASES_DIR=str(bases)) as found:
+    port = stack().ports.port(f"sign-in{os.environ.get('PYTEST_XDIST_WORKER', '')}")
+    more = {"ENGINE_BASES_DIR": str(bases), "OIDC_PROVIDERS": oidc_stand.setting(port)}
+    with running("site", **more) as found:
         yield found

@@ -51,7 +51,7 @@ def bearer(key: str) -> dict[str, str]:
 
 
 def signed_in(user: User, *, csrf: bool = False) -> Client:
-    """Return a browser in which `user` is signed in."""
+    """Return a browser in which `user` has just signed in."""
     client = Client(enforce_csrf_checks=csrf)
     client.force_login(user)
     return client

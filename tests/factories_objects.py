@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import uuid
 
+from billing import plans, usage
+from billing import services as billing
+from billing.models import LimitOverride
 from modelyard.core import clock, storage
-from tenants.models import Tenant
+from tenants import access
+from tenants.controls.models import StaffSession, Suspension
+from tenants.models import IdempotencyRecord, Tenant
+from tenants.rights.models import Export, Retention
 from tenants.scoping.context import tenant_scope
 from tests.factories import owner_of
-from training.datasets.models import Dataset, DatasetVersion, Example, Upload
+from tests.factories_members import make_invitation, make_place
+from training.datasets.models import Dataset, DatasetVersion, Example, Upload, VersionRow
 from training.jobs import recipes
 from training.jobs.models import Run, RunEvent
-from training.labeling.models import Project, Task
+from training.labeling.models import Annotation, Project, Suggestion, Task
 from training.registry.models import Model, ModelVersion
 from training.serving.models import Deployment
 
@@ -31,13 +39,20 @@ def _dataset(tenant: Tenant) -> tuple[Dataset, Upload, Project, DatasetVersion]:
         dataset=dataset, name="queue",
         labels=[{"name": "bad", "key": "1"}, {"name": "good", "key": "2"}],
     )  # fmt: skip
-    Task.objects.create(project=project, example=example, seq=1)
+    task = Task.objects.create(project=project, example=example, seq=1)
+    Annotation.objects.create(
+        task=task, author=f"user:{owner_of(tenant).id}", label="good", client_id=uuid.uuid4().hex
+    )
+    Suggestion.objects.create(
+        task=task, version_id=uuid.uuid4(), source="tiny", label="good", score=0.9
+    )
     version = DatasetVersion.objects.create(
         dataset=dataset, number=1, status="frozen", moved_at=now, rows=1, frozen_at=now,
         shares=[0.8, 0.1, 0.1], label_counts={"good": 1},
         split_counts={"train": 1}, content_hash="0" * 64,
         rows_key=storage.tenant_key(tenant.pk, "datasets", "rows.parquet"),
     )  # fmt: skip
+    VersionRow.objects.create(version=version, example=example, split="train")
     return dataset, upload, project, version
 
 
@@ -51,17 +66,48 @@ def _model(tenant: Tenant, version: DatasetVersion) -> ModelVersion:
     )  # fmt: skip
 
 
+def _records(tenant: Tenant) -> Export:
+    """Make what is written beside the work: ledger, stored answer, retention, an old export."""
+    usage.record(
+        tenant_id=tenant.pk, entry_id=f"req_{uuid.uuid4().hex}", meter=plans.PREDICTIONS,
+        amount=1, subject={},
+    )  # fmt: skip
+    IdempotencyRecord.objects.create(
+        key=uuid.uuid4().hex, route="POST /api/v1/datasets", request_hash="0" * 64, status=200
+    )
+    # What operators did, long ago: over, so that it changes nothing now.
+    Suspension.objects.create(reason="a bill", by="op", ended_at=clock.now(), ended_by="op")
+    StaffSession.objects.create(
+        user_id=uuid.uuid4(), who="op", reason="help", expires_at=clock.now(),
+        link_digest=uuid.uuid4().hex, ended_at=clock.now(), ended_by="time",
+    )  # fmt: skip
+    LimitOverride.objects.create(
+        limit=plans.SEATS, value=9, reason="a trial", by="op", ended_at=clock.now(), ended_by="op"
+    )
+    Retention.objects.create(keep={"uploads": 90})
+    export: Export = Export.objects.create(
+        requested_by=f"user:{owner_of(tenant).id}",
+        status="ready",
+        finished_at=clock.now(),
+        expires_at=clock.now() + dt.timedelta(days=7),
+        storage_key=storage.tenant_key(tenant.pk, "exports", "x.zip"),
+    )
+    return export
+
+
 def make_everything(tenant: Tenant) -> dict[str, object]:
     """Make one of each and return their ids by the names of the URL's parameters."""
     owner = owner_of(tenant)
     with tenant_scope(tenant.pk):
+        # A plan with seats for the people below.
+        billing.account_set_plan(actor=access.system(tenant.pk), plan="team")
         dataset, upload, project, version = _dataset(tenant)
         trained = _model(tenant, version)
         spec = recipes.spec_build("balanced", {}).to_json()
         run = Run.objects.create(
             number=1, actor_kind="user", actor_id=owner.id, dataset_version=version,
             model_name="sentiment", spec=spec, status="failed", queued_at=clock.now(),
-            error_code="no_rows", error_message="There are no rows.",
+            error_code="no_rows", error_message="There are no rows.", last_seq=1,
         )  # fmt: skip
         RunEvent.objects.create(
             run=run,
@@ -74,7 +120,9 @@ def make_everything(tenant: Tenant) -> dict[str, object]:
             name="sentiment", model=trained.model, version=trained, status="stopped",
             shard="0", moved_at=clock.now(),
         )  # fmt: skip
+        export = _records(tenant)
     return {
+        "export_id": export.pk,
         "dataset_id": dataset.pk,
         "project_id": project.pk,
         "upload_id": upload.pk,
@@ -83,4 +131,6 @@ def make_everything(tenant: Tenant) -> dict[str, object]:
         "model_id": trained.model.pk,
         "model_version_id": trained.pk,
         "name": deployment.name,
+        "member_id": make_place(tenant).pk,
+        "invitation_id": make_invitation(tenant, "guest@corp.test").pk,
     }

@@ -14,30 +14,75 @@ from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 
 import httpx2
-from django.contrib.auth.hashers import PBKDF2PasswordHasher
+from allauth.mfa.models import Authenticator
+from allauth.mfa.totp.internal import auth as totp
+from allauth.mfa.utils import decrypt
+from django.conf import settings
+from django.contrib.auth.hashers import MD5PasswordHasher
+from django.contrib.auth.models import Group
 from django.db import connection
 from django.utils.text import slugify
 
-from modelyard.core import clock
+from modelyard.core import clock, ids
 from modelyard.embedded.ports import PortBook
+from modelyard.launch.site import Place, manage
 from tenants.models import Tenant, User
 from tenants.scoping.context import tenant_scope
 from tests import stack
 from tests.factories import make_user
 from training.datasets.models import Dataset, DatasetVersion
+from training.jobs import recipes
 from training.jobs.models import Run, RunEvent
 
 PASSWORD = "the operators' own password"
 _TOKEN = re.compile(r'name="csrfmiddlewaretoken" value="([^"]+)"')
 
 
-def make_staff() -> User:
-    """Make an operator (with a hash that the console's own settings know)."""
+def make_staff(role: str = "ops", *, enrolled: bool = True) -> User:
+    """Make an operator, with a role and an app for codes."""
     user = make_user()
     user.is_staff = True
-    user.password = PBKDF2PasswordHasher().encode(PASSWORD, "saltsaltsalt", 1000)
+    user.is_superuser = role == "superuser"
+    user.password = MD5PasswordHasher().encode(PASSWORD, "saltsaltsalt")
     user.save()
+    if role not in {"superuser", ""}:
+        user.groups.set([Group.objects.get_or_create(name=role)[0]])
+    if enrolled:
+        enrol(user)
     return user
+
+
+def enrol(user: User) -> str:
+    """Add an authenticator app as the product's page does; return its secret."""
+    secret = totp.generate_totp_secret()
+    totp.TOTP.activate(user, secret)
+    return secret
+
+
+def enrol_on(place: Place, email: str) -> str:
+    """Add an authenticator app for somebody of a running site; return its secret."""
+    secret = totp.generate_totp_secret()
+    manage(
+        place,
+        *("shell", "-c"),
+        "from allauth.mfa.totp.internal.auth import TOTP; from tenants.models import User; "
+        f"TOTP.activate(User.objects.get(email={email!r}), {secret!r})",
+    )
+    return secret
+
+
+def code_of(user: User, *, steps: int = 0) -> str:
+    """Return what the person's authenticator app shows now, or `steps` half minutes later."""
+    row = Authenticator.objects.get(user=user, type=Authenticator.Type.TOTP)
+    return code_for(decrypt(row.data["secret"]), steps=steps)
+
+
+def code_for(secret: str, *, steps: int = 0) -> str:
+    """Return the code of a secret (RFC 6238, 30 s); never one about to end."""
+    left = 30 - time.time() % 30
+    if left < 3 and not steps:
+        time.sleep(left + 0.1)
+    return totp.format_hotp_value(totp.hotp_value(secret, int(time.time()) // 30 + steps))
 
 
 def make_run(tenant: Tenant, status: str = "failed", **fields: object) -> Run:
@@ -50,10 +95,10 @@ def make_run(tenant: Tenant, status: str = "failed", **fields: object) -> Run:
         run: Run = Run.objects.create(
             number=Run.objects.count() + 1,
             actor_kind="user",
-            actor_id="somebody",
+            actor_id=str(ids.new()),
             dataset_version=version,
             model_name=f"{slugify(tenant.name)}-intent",
-            spec={},
+            spec=recipes.spec_build(recipes.DEFAULT_PRESET, {}).to_json(),
             status=status,
             queued_at=clock.now(),
             finished_at=clock.now() if status == "failed" else None,
@@ -64,9 +109,15 @@ def make_run(tenant: Tenant, status: str = "failed", **fields: object) -> Run:
         )
         for seq, kind in ((1, "starting"), (2, status)):
             RunEvent.objects.create(
-                run=run, seq=seq, attempt=3, kind=kind, payload={"said": f"line {seq} <b>"}
+                run=run, seq=seq, attempt=3, kind=kind, payload={"message": f"line {seq} <b>"}
             )
     return run
+
+
+def _no_server_error(response: httpx2.Response) -> None:
+    """Fail with the end of the console's log."""
+    if response.status_code >= 500:
+        raise AssertionError((stack.STATE / "console.log").read_text()[-3000:])
 
 
 @dataclass
@@ -77,7 +128,12 @@ class Console:
     http: httpx2.Client = field(init=False)
 
     def __post_init__(self) -> None:
-        self.http = httpx2.Client(base_url=self.url, follow_redirects=True, timeout=30)
+        self.http = httpx2.Client(
+            base_url=self.url,
+            follow_redirects=True,
+            timeout=30,
+            event_hooks={"response": [_no_server_error]},
+        )
 
     def get(self, path: str) -> httpx2.Response:
         """Open a page."""
@@ -89,9 +145,22 @@ class Console:
         token = found.group(1) if found else ""
         return self.http.post(path, data={"csrfmiddlewaretoken": token, **data})
 
-    def sign_in(self, user: User, password: str = PASSWORD) -> httpx2.Response:
-        """Sign in; the answer is the page one lands on."""
+    def password(self, user: User, password: str = PASSWORD) -> httpx2.Response:
+        """Take the first step; the answer is the page one lands on."""
         return self.post("/login/", "/login/", username=user.email, password=password, next="/")
+
+    def code(self, code: str) -> httpx2.Response:
+        """Take the second step."""
+        return self.post("/login/code/", "/login/code/", code=code)
+
+    def sign_out(self) -> None:
+        """Sign out."""
+        self.post("/logout/", "/")
+
+    def sign_in(self, user: User, password: str = PASSWORD) -> httpx2.Response:
+        """Sign in by password and code; the answer is the page one lands on."""
+        page = self.password(user, password)
+        return self.code(code_of(user)) if 'name="code"' in page.text else page
 
 
 @contextmanager
@@ -103,10 +172,10 @@ def running_console() -> Iterator[str]:
     url = f"http://localhost:{port}"
     env = {
         **os.environ,
-        "DJANGO_SETTINGS_MODULE": "modelyard.settings.ops",
+        "DJANGO_SETTINGS_MODULE": "tests.console_settings",
         "DATABASE_URL": database,
         "OPS_URL": url,
-        "SECRET_KEY": "tests-only",
+        "SECRET_KEY": settings.SECRET_KEY,
     }
     log = Path(stack.STATE / "console.log")
     command = [sys.executable, "-m", "uvicorn", "modelyard.ops.asgi:application"]

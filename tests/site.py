@@ -23,9 +23,12 @@ SHORT = {
     "RUN_REAP_SECONDS": "0.5",
     "RUN_SWEEP_AFTER_SECONDS": "3",
     "USAGE_FLUSH_SECONDS": "0.4",
+    "RIGHTS_LEASE_SECONDS": "3",
+    "DELETION_STOP_SECONDS": "10",
     "LABEL_LEASE_SECONDS": "45" if os.environ.get("MODELYARD_DEEP") else "6",
     "BILLING": "sandbox",
     "LOG_FORMAT": "console",
+    "API_LIMITS_FACTOR": "1000",
 }
 
 

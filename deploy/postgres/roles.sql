@@ -6,13 +6,16 @@
 --   modelyard_web        web and workers: reads and writes rows, under row-level security
 --   modelyard_ops        cannot log in; passes row-level security, for ops_scope() only
 --   modelyard_ops_login  staff console and scheduler: may become modelyard_ops
+--   modelyard_definer    cannot log in; owns the few functions that may do what no login may
+--                        (delete the audit and ledger rows of a workspace whose deletion is due)
 
 DO $$
 DECLARE
   role_name text;
 BEGIN
   FOREACH role_name IN ARRAY
-    ARRAY['modelyard_owner', 'modelyard_web', 'modelyard_ops', 'modelyard_ops_login']
+    ARRAY['modelyard_owner', 'modelyard_web', 'modelyard_ops', 'modelyard_ops_login',
+          'modelyard_definer']
   LOOP
     IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = role_name) THEN
       EXECUTE format('CREATE ROLE %I', role_name);
@@ -25,9 +28,13 @@ ALTER ROLE modelyard_owner LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE NOBYPASSRLS
 ALTER ROLE modelyard_web LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE NOBYPASSRLS;
 ALTER ROLE modelyard_ops NOLOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE BYPASSRLS;
 ALTER ROLE modelyard_ops_login LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE NOBYPASSRLS;
+ALTER ROLE modelyard_definer NOLOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE BYPASSRLS;
 
 -- The attribute BYPASSRLS is never inherited: the login passes policies only after SET ROLE.
 GRANT modelyard_ops TO modelyard_ops_login;
+
+-- Migrations hand functions over to it; nothing of what it may do is inherited.
+GRANT modelyard_definer TO modelyard_owner WITH INHERIT FALSE, SET TRUE;
 
 GRANT USAGE ON SCHEMA public TO modelyard_web, modelyard_ops;
 

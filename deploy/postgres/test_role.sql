@@ -11,6 +11,7 @@ $$;
 
 ALTER ROLE modelyard_test LOGIN NOSUPERUSER CREATEDB NOCREATEROLE NOBYPASSRLS;
 GRANT modelyard_ops TO modelyard_test;
+GRANT modelyard_definer TO modelyard_test WITH INHERIT FALSE, SET TRUE;
 
 ALTER DEFAULT PRIVILEGES FOR ROLE modelyard_test IN SCHEMA public
   GRANT SELECT, INSERT, UPDATE, DELETE ON TABLES TO modelyard_web, modelyard_ops;

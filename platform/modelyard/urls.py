@@ -12,6 +12,11 @@ from drf_spectacular.views import SpectacularJSONAPIView
 from billing import urls as billing
 from modelyard.web import urls as web
 from tenants import urls as tenants
+from tenants.controls import urls as controls
+from tenants.identity import urls as identity
+from tenants.members import urls as members
+from tenants.rights import urls as rights
+from tenants.trail import urls as trail
 from training.datasets import urls as datasets
 from training.jobs import urls as jobs
 from training.labeling import urls as labeling
@@ -23,6 +28,9 @@ Patterns = list[URLPattern | URLResolver]
 
 _api: Patterns = [
     *tenants.api,
+    *members.api,
+    *rights.api,
+    *trail.api,
     *datasets.api,
     *labeling.api,
     *jobs.api,
@@ -34,6 +42,9 @@ _api: Patterns = [
 _pages: Patterns = [
     path("", include((web.pages, "web"))),
     path("", include((tenants.pages, "keys"))),
+    path("", include((members.pages, "members"))),
+    path("", include((rights.pages, "rights"))),
+    path("", include((trail.pages, "trail"))),
     path("", include((datasets.pages, "datasets"))),
     path("", include((labeling.pages, "labeling"))),
     path("", include((loops.pages, "loops"))),
@@ -47,6 +58,11 @@ _pages: Patterns = [
 urlpatterns: Patterns = [
     *web.public,
     *billing.public,
+    *members.public,
+    *rights.public,
+    *controls.public,
+    path("accounts/", include((identity.account, "identity"))),
+    path("accounts/", include((rights.account, "person"))),
     path("accounts/", include("allauth.urls")),
     path("i18n/", include("django.conf.urls.i18n")),
     path("t/<slug:slug>/", include(_pages)),
@@ -57,4 +73,5 @@ urlpatterns: Patterns = [
 handler400 = "modelyard.core.http.problem.bad_request"
 handler403 = "modelyard.core.http.problem.forbidden"
 handler404 = "modelyard.core.http.problem.not_found"
+handler429 = "modelyard.core.http.problem.too_many"  # allauth's
 handler500 = "modelyard.core.http.problem.server_error"

@@ -1,7 +1,7 @@
 /* Uploads a file straight to the object store: multipart, presigned, three parts at a time.
 
    The server's side of it, all JSON with the CSRF header:
-   POST data-start {filename, bytes, content_type}
+   POST data-start {filename, bytes}
      -> {id, part_bytes, parts: [{number, url}], finish_url, abort_url}
    PUT each part to its url; the answer's ETag is kept (the store must expose it by CORS)
    POST finish_url {parts: [{number, etag}]} -> {next_url}, where the wizard goes on
@@ -52,7 +52,7 @@ export class Upload {
   async run() {
     const { file } = this;
     const plan = await post(this.start, {
-      filename: file.name, bytes: file.size, content_type: file.type || "application/octet-stream",
+      filename: file.name, bytes: file.size,
     }, this.refusal);
     this.plan = plan;
     if (this.cancelled) { await this.abort(); throw new Cancelled(); }

@@ -17,8 +17,8 @@ const files = {
 };
 
 const icons = `activity arrow-left arrow-right book-open box check chevron-down chevron-right chevrons-up-down
-  circle-alert circle-check circle-dashed circle-question-mark circle-x clock cloud-upload copy
-  credit-card database download external-link file-text funnel git-branch house info key-round
+  ban circle-alert circle-check circle-dashed circle-question-mark circle-x clock cloud-upload copy
+  credit-card database download external-link eye file-text funnel git-branch house info key-round
   keyboard   languages lock log-out mail menu play plus refresh-cw rocket rotate-ccw search settings
   shield-check skip-forward snowflake sparkles square sun-moon tags terminal trash-2 triangle-alert type undo-2 users x`
   .split(/\s+/);

@@ -165,7 +165,7 @@ class TenantTable(_Sql):
 
 
 class AppendOnly(_Sql):
-    """Let the web login add rows to `table` and nothing else."""
+    """Let the web login and the operators' role add rows to `table` and nothing else."""
 
     def __init__(self, table: str) -> None:
         """Keep the table's name."""
@@ -177,12 +177,14 @@ class AppendOnly(_Sql):
 
     def forwards(self) -> list[str]:
         """Return the statements that apply it."""
-        return [f"revoke update, delete, truncate on {self.table} from modelyard_web"]
+        return [
+            f"revoke update, delete, truncate on {self.table} from modelyard_web, modelyard_ops"
+        ]
 
     def backwards(self) -> list[str]:
         """Return the statements that undo it."""
-        return [f"grant update, delete on {self.table} to modelyard_web"]
+        return [f"grant update, delete on {self.table} to modelyard_web, modelyard_ops"]
 
     def describe(self) -> str:
         """Say what it does."""
-        return f"Make {self.table} append-only for the web login"
+        return f"Make {self.table} append-only"

@@ -12,8 +12,18 @@ DIRECTORIES = {
     "tenants_user", "tenants_user_groups", "tenants_user_user_permissions", "tenants_tenant",
     "tenants_membership", "tenants_apikey", "django_migrations", "django_content_type",
     "django_session", "auth_group", "auth_group_permissions", "auth_permission",
-    "account_emailaddress", "account_emailconfirmation", "mfa_authenticator", "django_admin_log",
-    "billing_stripeevent",
+    "account_emailaddress", "account_emailconfirmation", "mfa_authenticator",
+    # A person's own, looked up while they sign in, before a workspace is known.
+    "usersessions_usersession", "socialaccount_socialaccount", "socialaccount_socialapp",
+    "socialaccount_socialtoken",
+    "django_admin_log",
+    "billing_stripeevent", "members_invitation",
+    # Stands when the workspace or person is gone: the tombstone.
+    "rights_deletion",
+    # Of operators, about the whole site or across tenants; the web only reads them.
+    "controls_switch", "controls_operatoract", "controls_flag", "controls_flagtenant",
+    # Of django-waffle, unused: only its flags are, as `controls_flag`.
+    "waffle_switch", "waffle_sample",
 }  # fmt: skip
 """Looked up before a tenant is known, or of the frame itself."""
 
@@ -117,3 +127,24 @@ def test_append_only_tables_let_the_web_login_add_rows_and_nothing_else() -> Non
             + "', p) from unnest(array['INSERT','SELECT','UPDATE','DELETE','TRUNCATE']) p"
         )
         assert {name for name, yes in allowed if yes} == {"INSERT", "SELECT"}, table
+
+
+def test_views_see_no_more_than_whoever_asks() -> None:
+    found = rows(
+        "select relname, relkind, coalesce(reloptions, '{}') from pg_class"
+        " where relkind in ('v', 'm') and relnamespace = 'public'::regnamespace"
+    )
+    owned = [
+        name
+        for name, kind, options in found
+        if kind == "m" or "security_invoker=true" not in list(options)  # type: ignore[call-overload]
+    ]
+    assert owned == []
+
+
+def test_functions_that_borrow_rights_belong_to_the_definer_and_none_skips_policies() -> None:
+    found = rows(
+        "select proname from pg_proc where pronamespace = 'public'::regnamespace"
+        " and (proleakproof or prosecdef and pg_get_userbyid(proowner) <> 'modelyard_definer')"
+    )
+    assert found == []

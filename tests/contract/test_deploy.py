@@ -18,6 +18,7 @@ import time
 from collections.abc import Iterator
 from importlib.metadata import version
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import psycopg2
@@ -289,7 +290,10 @@ def test_the_example_names_every_variable_and_holds_no_secret() -> None:
     secret = {name for name in example if re.search("KEY|PASSWORD|PEPPER|SECRET", name)}
     assert secret <= empty
     optional = {"EMAIL_HOST_USER", "EMAIL_HOST_PASSWORD"}
-    optional |= {"STRIPE_SECRET_KEY", "STRIPE_WEBHOOK_SECRET"}
+    optional |= {"STRIPE_SECRET_KEY", "STRIPE_WEBHOOK_SECRET", "SECRET_KEY_FALLBACKS"}
+    optional |= {
+        f"{who}_CLIENT_{what}" for who in ("GOOGLE", "GITHUB") for what in ("ID", "SECRET")
+    }
     assert empty - optional <= set(REQUIRED.findall(text))
     assert secret - optional <= set(REQUIRED.findall(text))
     documented = (ROOT / "docs" / "settings.md").read_text(encoding="utf-8")
@@ -394,13 +398,14 @@ def test_a_worker_is_well_while_its_heartbeat_is_fresh(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     mark = tmp_path / "worker.ready"
+    heart = SimpleNamespace(eventer=SimpleNamespace(hostname="worker@here"))
     monkeypatch.setenv("MODELYARD_READY_FILE", str(mark))
-    workers.mark_alive()
+    workers.mark_alive(sender=heart)
     assert "not ready" in health.main(["worker"])
     workers.mark_ready()
     assert health.main(["worker"]) == ""
     long_ago = time.time() - 100
     os.utime(mark, (long_ago, long_ago))
     assert "heartbeat was 100 s ago" in health.main(["worker"])
-    workers.mark_alive()
+    workers.mark_alive(sender=heart)
     assert health.main(["worker"]) == ""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -54,7 +55,9 @@ def newest_code(folder: Path, email: str) -> str:
 def watch(page: Page, site: RunningSite) -> list[str]:
     """Return a list that fills with whatever a page must not do."""
     faults: list[str] = []
-    own = (site.url, site.place.ops_url, site.place.env["S3_ENDPOINT_URL"], site.place.stripe_url)
+    sign_in_provider = json.loads(site.place.env["OIDC_PROVIDERS"])[0]["server_url"]
+    servers = (site.place.ops_url, site.place.env["S3_ENDPOINT_URL"], site.place.stripe_url)
+    own = (site.url, *servers, sign_in_provider)
 
     def left_home(request: Request) -> None:
         if not request.url.startswith((*own, "data:", "blob:")):

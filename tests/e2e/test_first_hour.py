@@ -6,12 +6,11 @@ import re
 import time
 from pathlib import Path
 
-import psutil
 import pytest
 from playwright.sync_api import Page, expect
 
-from modelyard.launch.site import manage
 from tests.e2e.conftest import Visitor
+from tests.e2e.operator import become_operator, lose_a_run
 from tests.samples import GOOD, labelled
 from tests.site import Api, CallRefused
 
@@ -207,41 +206,18 @@ def upgrade(visitor: Visitor, slug: str) -> None:
     expect(page.locator("[data-answer]")).to_have_attribute("data-answer", "bad")
 
 
-def lose_a_run(visitor: Visitor, key: str) -> str:
-    """Order a run and kill its training child until the platform gives it up."""
-    api = Api(visitor.site.url, key)
-    version = api.get("runs")["data"][0]["dataset_version_id"]
-    spec = {"base": "tiny", "epochs": 100, "max_length": 32, "batch_size": 8}
-    body = {"dataset_version_id": version, "model_name": "doomed", "spec": spec}
-    run = api.post("runs", body)["id"]
-    for _try in range(600):
-        row = api.get(f"runs/{run}")
-        if row["status"] == "failed":
-            assert row["error_code"] == "worker_lost", row
-            return str(run)
-        worker = psutil.Process(visitor.site.pid("worker-train"))
-        for child in worker.children(recursive=True):
-            child.kill()
-        time.sleep(0.1)
-    raise AssertionError(row)
-
-
 def act_as_operator(visitor: Visitor, slug: str) -> None:
     """Find the failed run in the console, requeue it, find the act in the audit log."""
     place, page = visitor.site.place, visitor.page
-    said = manage(place, "staff", OPERATOR)
-    page.goto(place.ops_url)
-    page.fill("input[name=username]", OPERATOR)
-    page.fill("input[name=password]", said.rsplit(": ", 1)[1].strip())
-    page.keyboard.press("Enter")
-    page.wait_for_url(f"{place.ops_url}/")
+    become_operator(visitor.site, page, OPERATOR)
     visitor.shot("23-console")
-    page.goto(f"{place.ops_url}/jobs/run/")
+    page.goto(f"{place.ops_url}/jobs/run/?q=doomed")
     page.get_by_role("row").filter(has_text="doomed").get_by_role("link").first.click()
     expect(page.get_by_role("button", name="Requeue")).to_be_visible()
     visitor.shot("24-console-run")
+    page.get_by_label("Reason").fill("the machine broke")
     page.get_by_role("button", name="Requeue").click()
-    page.goto(f"{place.ops_url}/tenants/auditevent/")
+    page.goto(f"{place.ops_url}/tenants/auditevent/?q=ops.run_requeued")
     row = page.get_by_role("row").filter(has_text="ops.run_requeued").first
     expect(row).to_contain_text(slug.split("-", maxsplit=1)[0], ignore_case=True)
     visitor.shot("25-audit")
@@ -307,5 +283,6 @@ def test_a_customer_goes_from_sign_up_to_a_paid_plan_and_an_operator_helps(
     visitor.go(f"/t/{slug}/")
     visitor.shot("14-home-full")
     upgrade(visitor, slug)
-    lose_a_run(visitor, key)
+    api = Api(visitor.site.url, key)
+    lose_a_run(visitor.site, api, api.get("runs")["data"][0]["dataset_version_id"])
     act_as_operator(visitor, slug)

@@ -23,6 +23,7 @@ from modelyard.core.errors import Forbidden, Invalid, QuotaExceeded
 from tenants.models import Tenant
 from tenants.scoping.context import tenant_scope
 from tests.factories import add_member, bearer, make_key, make_tenant, owner_of, signed_in
+from tests.factories_controls import override
 
 pytestmark = pytest.mark.django_db(transaction=True)
 STREAM = settings.USAGE_STREAMS[0]
@@ -127,9 +128,8 @@ def test_a_plan_change_acts_at_once_and_overrides_one_limit() -> None:
     tenant = make_tenant()
     write(tenant, "a", 1000)
     with tenant_scope(tenant.pk):
-        services.account_set_plan(
-            actor=owner_of(tenant), plan="team", overrides={"predictions": 1500}
-        )
+        services.account_set_plan(actor=owner_of(tenant), plan="team")
+    override(tenant, predictions=1500)
     found = entitlements.current(tenant.pk)
     assert (found.limits["predictions"], found.limits["deployments"]) == (1500, 10)
     with tenant_scope(tenant.pk), pytest.raises(Invalid):

@@ -45,7 +45,7 @@ def test_writing_a_row_of_another_tenant_is_refused() -> None:
     one, two = make_tenant(), make_tenant()
     with pytest.raises(DatabaseError, match="row-level security"), tenant_scope(one.pk):
         IdempotencyRecord.objects.create(
-            tenant_id=two.pk, key="k", route="r", body_hash="h", status=200
+            tenant_id=two.pk, key="k", route="r", request_hash="h", status=200
         )
 
 
@@ -71,7 +71,7 @@ def test_the_ops_scope_sees_all_tenants_and_is_left_again() -> None:
 
 def test_a_tenant_id_that_does_not_exist_can_own_nothing() -> None:
     with pytest.raises(DatabaseError), tenant_scope(uuid.uuid4()):
-        IdempotencyRecord.objects.create(key="k", route="r", body_hash="h", status=200)
+        IdempotencyRecord.objects.create(key="k", route="r", request_hash="h", status=200)
 
 
 def test_an_sql_error_in_a_nested_scope_is_the_error_that_is_seen() -> None:

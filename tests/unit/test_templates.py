@@ -57,14 +57,23 @@ def test_the_committed_vendor_files_match_their_sums() -> None:
         assert hashlib.sha256((folder / name).read_bytes()).hexdigest() == digest, name
 
 
-def test_the_compiled_styles_hold_the_classes_that_templates_use() -> None:
-    styles = STYLES.read_text(encoding="utf-8")
-    text = "".join(path.read_text(encoding="utf-8") for path in TEMPLATES)
+def classes_without_a_rule(names: list[str], styles: str) -> set[str]:
+    text = "".join((ROOT / "templates" / name).read_text(encoding="utf-8") for name in names)
     used = set(re.findall(r"(?<![\w-])(?:y-[a-z]+(?:-[a-z]+)*|btn-[a-z]+|progress-[a-z]+)\b", text))
     scripts = {"y-status-", "y-note-"}  # completed by the template at run time
-    missing = {name for name in used - scripts if f".{name}" not in styles}
+    return {name for name in used - scripts if f".{name}" not in styles}
+
+
+def test_the_compiled_styles_hold_the_classes_that_templates_use() -> None:
+    missing = classes_without_a_rule(SITE_NAMES, STYLES.read_text(encoding="utf-8"))
     # Hooks without a rule of their own.
     assert missing <= {"y-find", "y-what"}, "run `npm run css`"
+
+
+def test_the_consoles_styles_hold_the_classes_that_its_templates_use() -> None:
+    names = [name for name in NAMES if name.startswith("ops/")]
+    styles = (ROOT / "static" / "css" / "ops.css").read_text(encoding="utf-8")
+    assert classes_without_a_rule(names, styles) == set()
 
 
 @pytest.mark.parametrize("path", SCRIPTS, ids=[path.name for path in SCRIPTS])

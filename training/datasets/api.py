@@ -17,10 +17,8 @@ from modelyard.core import storage
 from modelyard.core.http.pagination import Pages
 from tenants.api_base import TenantApiView
 from tenants.http import actor_of, tenant_of
-from tenants.idempotency import HEADER
 from tenants.scoping.context import tenant_scope
 from training.datasets import selectors, services, wire
-from training.datasets.models import Upload
 
 READ_WRITE = {"GET": "data.read", "POST": "data.write", "DELETE": "data.write"}
 GUESSED = ("encoding", "delimiter", "header")
@@ -109,7 +107,7 @@ class DatasetExamples(TenantApiView):
 
 
 class DatasetUploads(TenantApiView):
-    """Open an upload; `Idempotency-Key` makes a repeated request get the same upload."""
+    """Opening an upload."""
 
     permissions = READ_WRITE
     long_lived = True
@@ -124,24 +122,31 @@ class DatasetUploads(TenantApiView):
         """Open a multipart upload and sign its parts."""
         given = _valid(wire.UploadIn, request)
         actor = actor_of(request)
-        upload = services.upload_start(
-            actor=actor,
-            dataset_id=dataset_id,
-            filename=given["filename"],
-            size=given["bytes"],
-            client_key=request.headers.get(HEADER, ""),
+        place = services.upload_open(
+            actor=actor, dataset_id=dataset_id, filename=given["filename"], size=given["bytes"]
         )
-        receiving = upload.status == Upload.Status.RECEIVING
-        parts = services.upload_parts(actor=actor, upload=upload) if receiving else []
-        body = {
-            "id": upload.pk,
-            "status": upload.status,
-            "part_bytes": settings.UPLOAD_PART_BYTES,
-            "parts": parts,
-            "finish_url": _address(request, "upload-finish", upload_id=upload.pk),
-            "abort_url": _address(request, "upload-abandon", upload_id=upload.pk),
-        }
-        return Response(wire.UploadStartedOut(body).data, status=201)
+        with place as opened, self.work(request) as keep:
+            upload = services.upload_record(actor=actor, opened=opened)
+            body = {
+                "id": upload.pk,
+                "status": upload.status,
+                "part_bytes": settings.UPLOAD_PART_BYTES,
+                "parts": services.upload_parts(actor=actor, upload=upload),
+                "finish_url": _address(request, "upload-finish", upload_id=upload.pk),
+                "abort_url": _address(request, "upload-abandon", upload_id=upload.pk),
+            }
+            return keep(Response(wire.UploadStartedOut(body).data, status=201))
+
+
+def _abandon(view: TenantApiView, request: Request, upload_id: uuid.UUID) -> Response:
+    """Abandon an upload and answer.
+
+    The answer is kept after the store was cleaned: a repeat of a request that failed there cleans
+    again, and changes no row a second time.
+    """
+    upload = services.upload_abandon(actor=actor_of(request), upload_id=upload_id)
+    with view.work(request) as keep:
+        return keep(Response(wire.upload_body(upload)))
 
 
 class UploadDetail(TenantApiView):
@@ -157,12 +162,13 @@ class UploadDetail(TenantApiView):
             return Response(wire.upload_body(selectors.upload_get(upload_id)))
 
     @extend_schema(
-        operation_id="uploads_delete", responses=wire.UploadOut, summary="Abandon an upload"
+        operation_id="uploads_delete",
+        responses={200: wire.UploadOut},
+        summary="Abandon an upload",
     )
     def delete(self, request: Request, upload_id: uuid.UUID) -> Response:
         """Stop the upload or import; nothing of it stays."""
-        upload = services.upload_abandon(actor=actor_of(request), upload_id=upload_id)
-        return Response(wire.upload_body(upload))
+        return _abandon(self, request, upload_id)
 
 
 class UploadAbandon(TenantApiView):
@@ -179,8 +185,7 @@ class UploadAbandon(TenantApiView):
     )
     def post(self, request: Request, upload_id: uuid.UUID) -> Response:
         """Stop the upload or import; nothing of it stays."""
-        upload = services.upload_abandon(actor=actor_of(request), upload_id=upload_id)
-        return Response(wire.upload_body(upload))
+        return _abandon(self, request, upload_id)
 
 
 class UploadParts(TenantApiView):
@@ -202,7 +207,8 @@ class UploadParts(TenantApiView):
         with tenant_scope(actor.tenant_id):
             upload = selectors.upload_get(upload_id)
         parts = services.upload_parts(actor=actor, upload=upload, numbers=given["numbers"])
-        return Response(wire.PartsOut({"parts": parts}).data)
+        with self.work(request) as keep:
+            return keep(Response(wire.PartsOut({"parts": parts}).data))
 
 
 class UploadFinish(TenantApiView):
@@ -219,9 +225,13 @@ class UploadFinish(TenantApiView):
     )
     def post(self, request: Request, upload_id: uuid.UUID) -> Response:
         """Join the parts; safe to repeat."""
-        upload = services.upload_finish(actor=actor_of(request), upload_id=upload_id)
-        page = reverse("datasets:map", args=[tenant_of(request).slug, upload.dataset_id, upload.pk])
-        return Response(wire.upload_body(upload, next_url=page))
+        actor = actor_of(request)
+        services.upload_join(actor=actor, upload_id=upload_id)
+        with self.work(request) as keep:
+            upload = services.upload_received(actor=actor, upload_id=upload_id)
+            slug = tenant_of(request).slug
+            page = reverse("datasets:map", args=[slug, upload.dataset_id, upload.pk])
+            return keep(Response(wire.upload_body(upload, next_url=page)))
 
 
 class UploadInspect(TenantApiView):

@@ -56,7 +56,6 @@ class Upload(TenantOwned):
     filename = models.CharField(max_length=255)
     status = models.CharField(max_length=16, choices=Status.choices, default=Status.RECEIVING)
     moved_at = models.DateTimeField()
-    client_key = models.CharField(max_length=255, blank=True)
     storage_key = models.CharField(max_length=255)
     multipart_id = models.CharField(max_length=255, blank=True)
     bytes = models.BigIntegerField()
@@ -86,11 +85,6 @@ class Upload(TenantOwned):
             models.CheckConstraint(
                 condition=models.Q(status__in=sorted(states.UPLOAD.moves)),
                 name="datasets_upload_status",
-            ),
-            models.UniqueConstraint(
-                fields=["tenant_id", "client_key"],
-                condition=~models.Q(client_key=""),
-                name="datasets_upload_client_key",
             ),
         ]
         indexes = [

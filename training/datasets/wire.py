@@ -6,11 +6,12 @@ from typing import Any
 
 from rest_framework import serializers
 
+from modelyard.core.http.serializers import BodySerializer
 from training.datasets import encodings, reasons, selectors
 from training.datasets.models import DatasetVersion, Upload
 
 
-class DatasetIn(serializers.Serializer[object]):
+class DatasetIn(BodySerializer):
     """A new dataset."""
 
     name = serializers.CharField(max_length=120)
@@ -52,7 +53,7 @@ class ExampleOut(serializers.Serializer[object]):
     label = serializers.CharField(allow_null=True)  # type: ignore[assignment]
 
 
-class UploadIn(serializers.Serializer[object]):
+class UploadIn(BodySerializer):
     """A file to come."""
 
     filename = serializers.CharField(max_length=255)
@@ -66,7 +67,7 @@ class PartOut(serializers.Serializer[object]):
     url = serializers.CharField()
 
 
-class PartsIn(serializers.Serializer[object]):
+class PartsIn(BodySerializer):
     """Parts to sign again."""
 
     numbers = serializers.ListField(
@@ -149,7 +150,7 @@ class UploadOut(serializers.Serializer[object]):
     next_url = serializers.CharField(required=False)
 
 
-class ImportIn(serializers.Serializer[object]):
+class ImportIn(BodySerializer):
     """Which columns are what; leave the rest out to take what was guessed."""
 
     text = serializers.CharField(max_length=255, trim_whitespace=False)
@@ -163,7 +164,7 @@ class ImportIn(serializers.Serializer[object]):
     header = serializers.BooleanField(required=False)
 
 
-class InspectIn(serializers.Serializer[object]):
+class InspectIn(BodySerializer):
     """What to read differently."""
 
     encoding = serializers.ChoiceField(choices=sorted(encodings.CODECS), required=False)
@@ -173,7 +174,7 @@ class InspectIn(serializers.Serializer[object]):
     header = serializers.BooleanField(required=False)
 
 
-class VersionIn(serializers.Serializer[object]):
+class VersionIn(BodySerializer):
     """How to freeze."""
 
     seed = serializers.IntegerField(min_value=0, default=0)

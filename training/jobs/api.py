@@ -5,13 +5,16 @@ from __future__ import annotations
 import uuid
 from typing import Any
 
+from django.utils.translation import gettext as _
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from modelyard.core.errors import Invalid
 from modelyard.core.http.pagination import Pages
+from modelyard.core.http.serializers import BodySerializer
 from tenants.api_base import TenantApiView
 from tenants.http import actor_of
 from tenants.scoping.context import tenant_scope
@@ -19,7 +22,7 @@ from training.jobs import progress, recipes, report, selectors, services
 from training.jobs.models import Run
 
 
-class RunIn(serializers.Serializer[object]):
+class RunIn(BodySerializer):
     """What shall be trained."""
 
     dataset_version_id = serializers.UUIDField(help_text="A frozen dataset version.")
@@ -83,6 +86,7 @@ class RunList(TenantApiView):
     """The workspace's runs."""
 
     permissions = {"GET": "runs.read", "POST": "runs.write"}
+    paid = True
 
     @extend_schema(operation_id="runs_list", responses=RunOut(many=True), summary="List runs")
     def get(self, request: Request) -> Response:
@@ -124,7 +128,13 @@ class RunEvents(TenantApiView):
 
     @extend_schema(
         operation_id="runs_events",
-        parameters=[OpenApiParameter("after", int, description="Events above this number.")],
+        parameters=[
+            OpenApiParameter(
+                "after",
+                {"type": "integer", "minimum": 0, "maximum": 999_999_999},
+                description="Events above this number.",
+            )
+        ],
         responses=EventsOut,
         summary="Read a run's events",
     )
@@ -151,6 +161,7 @@ class RunRetry(TenantApiView):
     """Running a failed run again."""
 
     permissions = {"POST": "runs.write"}
+    paid = True
 
     @extend_schema(
         operation_id="runs_retry", request=None, responses=RunOut, summary="Run a failed run again"
@@ -179,6 +190,14 @@ class RunReport(TenantApiView):
 
 
 def after_of(query: Any) -> int:
-    """Return the event number to go on from; nonsense counts as the beginning."""
-    value = query.get("after", "")
-    return int(value) if value.isascii() and value.isdigit() and len(value) < 10 else 0
+    """Return the event number to go on from; 0 where none is given.
+
+    Raises:
+        Invalid: It is not a number.
+    """
+    value = query.get("after", "0")
+    if not (value.isascii() and value.isdigit() and len(value) < 10):
+        raise Invalid(
+            _("`after` is the number of the last event that you have."), code="after_invalid"
+        )
+    return int(value)

@@ -16,6 +16,8 @@ from django.db.models.functions import Now
 from billing import plans, usage
 from modelyard.core import queue
 from tenants import access
+from tenants import selectors as tenants
+from tenants.controls import switches
 from tenants.scoping.context import tenant_scope
 from training.jobs import journal
 from training.jobs.models import Run
@@ -32,7 +34,12 @@ def lease_length() -> dt.timedelta:
 
 
 def claim(*, tenant_id: uuid.UUID, run_id: uuid.UUID, owner: str) -> Lease | None:
-    """Take a queued run: attempt + 1 and a lease; None when it is not there to be taken."""
+    """Take a queued run: attempt + 1 and a lease; None when it is not there to be taken.
+
+    While training is paused, or the tenant is closed, it stays in the queue: the sweep rings again.
+    """
+    if switches.is_stopped(switches.TRAINING) or not tenants.tenant_get(tenant_id).is_active:
+        return None
     with tenant_scope(tenant_id):
         taken = journal.move(
             run_id,

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import datetime as dt
 import uuid
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 
 from django.conf import settings
@@ -18,12 +19,15 @@ from modelyard.core import clock, queue, storage
 from modelyard.core.errors import Conflict
 from tenants import access, audit
 from tenants.access import Actor
+from tenants.controls import hooks as controls
+from tenants.controls import switches
+from tenants.rights import hooks as rights
 from tenants.scoping.context import ops_scope, tenant_scope
 from training.datasets import selectors as datasets
 from training.jobs import failures, journal, leases, recipes
 from training.jobs.models import Run
 from training.jobs.selectors import run_get
-from training.jobs.states import HELD, RunStatus
+from training.jobs.states import FINAL, HELD, WORKING, RunStatus
 from training.jobs.types import Item
 from training.registry.services import model_name_clean
 
@@ -52,8 +56,10 @@ def run_submit(
         NotFound: There is no such dataset version.
         Conflict: `version_not_frozen`.
         QuotaExceeded: No training time is left.
+        Unavailable: `training_paused`.
     """
     access.require(actor, "runs.write")
+    switches.require_training()
     name = model_name_clean(model_name)
     built = recipes.spec_build(preset, spec or {})
     with tenant_scope(actor.tenant_id):
@@ -77,8 +83,13 @@ def run_submit(
         return run
 
 
-def run_cancel(*, actor: Actor, run_id: uuid.UUID) -> Run:
+def run_cancel(*, actor: Actor, run_id: uuid.UUID, told: Sequence[Item] = ()) -> Run:
     """Stop a run: a queued one at once, one at work at its next step. Repeating is harmless.
+
+    Args:
+        actor: Who stops it; needs `runs.write`.
+        run_id: Which.
+        told: Events that say why.
 
     Raises:
         NotFound: There is none of that id here.
@@ -92,12 +103,14 @@ def run_cancel(*, actor: Actor, run_id: uuid.UUID) -> Run:
         moved = journal.move(
             run_id,
             RunStatus.CANCELLED,
-            [Item("cancelled", {})],
+            [*told, Item("cancelled", {})],
             where=Q(status=RunStatus.QUEUED),
             finished_at=Now(),
             **leases.released(),
         ) or journal.move(
-            run_id, RunStatus.CANCELLING, [Item("state", {"status": RunStatus.CANCELLING})]
+            run_id,
+            RunStatus.CANCELLING,
+            [*told, Item("state", {"status": RunStatus.CANCELLING})],
         )
         run.refresh_from_db()
         if not moved:
@@ -111,22 +124,29 @@ def run_cancel(*, actor: Actor, run_id: uuid.UUID) -> Run:
         return run
 
 
-def run_retry(*, actor: Actor, run_id: uuid.UUID) -> Run:
+def run_retry(*, actor: Actor, run_id: uuid.UUID, told: Sequence[Item] = ()) -> Run:
     """Queue a failed run again; its attempts are counted afresh.
+
+    Args:
+        actor: Who wants it; needs `runs.write`.
+        run_id: Which.
+        told: Events that say why.
 
     Raises:
         NotFound: There is none of that id here.
         Conflict: It has not failed.
         QuotaExceeded: No training time is left.
+        Unavailable: `training_paused`.
     """
     access.require(actor, "runs.write")
+    switches.require_training()
     with tenant_scope(actor.tenant_id):
         run = run_get(run_id)
         entitlements.require(actor.tenant_id, plans.TRAIN_MS, 1)
         moved = journal.move(
             run_id,
             RunStatus.QUEUED,
-            [Item("state", {"status": RunStatus.QUEUED})],
+            [*told, Item("state", {"status": RunStatus.QUEUED})],
             where=Q(status=RunStatus.FAILED),
             starts=0,
             phase="",
@@ -148,6 +168,51 @@ def run_retry(*, actor: Actor, run_id: uuid.UUID) -> Run:
         audit.record(actor, "run.retried", run)
         _ring(run)
         run.refresh_from_db()
+        return run
+
+
+def run_requeue(*, actor: Actor, run_id: uuid.UUID, told: Sequence[Item]) -> Run:
+    """Get a run on that is stuck: failed, silent, or waiting with its bell lost.
+
+    A failed run starts afresh; one whose worker's lease is over goes back to the queue, as the
+    reaper would put it; for one that waits, the bell rings again.
+
+    Args:
+        actor: Who wants it; needs `runs.write`.
+        run_id: Which.
+        told: Events that say why.
+
+    Raises:
+        NotFound: There is none of that id here.
+        Conflict: It is over, or its worker answers.
+        QuotaExceeded: No training time is left.
+    """
+    access.require(actor, "runs.write")
+    with tenant_scope(actor.tenant_id):
+        run = run_get(run_id)
+        if run.status == RunStatus.FAILED:
+            return run_retry(actor=actor, run_id=run_id, told=told)
+        on = journal.note(run_id, told, where=Q(status=RunStatus.QUEUED)) or journal.move(
+            run_id,
+            RunStatus.QUEUED,
+            [*told, Item("state", {"status": RunStatus.QUEUED})],
+            where=Q(status__in=WORKING, lease_until__lt=Now()),
+            queued_at=Now(),
+            **leases.released(),
+        )
+        run.refresh_from_db()
+        if not on:
+            raise Conflict(
+                _(
+                    "This run is %(state)s and not stuck, so there is nothing to requeue."
+                    " Cancel it, or wait for it."
+                )
+                % {"state": run.get_status_display()},
+                code="run_state",
+                state=run.status,
+            )
+        audit.record(actor, "run.requeued", run)
+        _ring(run)
         return run
 
 
@@ -212,6 +277,11 @@ def _reap(*, tenant_id: uuid.UUID, run_id: uuid.UUID, attempt: int) -> bool:
     return gone
 
 
+def _ring_all() -> None:
+    """Ring for runs that waited while training was paused; the newest by the next sweep."""
+    queue.enqueue("runs.sweep")
+
+
 def _ring(run: Run) -> None:
     queue.enqueue(EXECUTE, tenant_id=str(run.tenant_id), run_id=str(run.pk))
 
@@ -223,3 +293,20 @@ def _next_number(tenant_id: uuid.UUID) -> int:
             "select pg_advisory_xact_lock(hashtextextended(%s, 0))", [f"run-number:{tenant_id}"]
         )
     return (Run.objects.aggregate(last=Max("number"))["last"] or 0) + 1
+
+
+def tenant_stop(tenant_id: uuid.UUID) -> int:
+    """Cancel every run of a tenant that goes; return how many a worker still holds."""
+    with tenant_scope(tenant_id):
+        active = list(Run.objects.exclude(status__in=FINAL).values_list("pk", flat=True))
+    for run_id in active:
+        # One whose model is being stored ends by itself.
+        with suppress(Conflict):
+            run_cancel(actor=access.system(tenant_id), run_id=run_id)
+    with tenant_scope(tenant_id):
+        return Run.objects.filter(status__in=HELD).count()
+
+
+rights.on_tenant_stopping.append(tenant_stop)
+controls.on_tenant_closed.append(tenant_stop)
+controls.on_started_again.setdefault(switches.TRAINING, []).append(_ring_all)

@@ -30,6 +30,12 @@ PHASES = (
     ("evaluating", later("Evaluating")),
     ("saving", later("Packaging")),
 )
+STAFF = "staff"
+"""Kind of the event by which an operator says what they did to a run, and why."""
+STAFF_ACTS = {
+    "requeued": later("%(who)s of our staff put this run back in the queue"),
+    "cancelled": later("%(who)s of our staff cancelled this run"),
+}
 _PHASE_OF = {"tokenizing": "loading", "baseline": "loading", "uploading": "saving"}
 STEPS = {
     "loading": later("loading"),
@@ -99,7 +105,9 @@ def detail_context(run: Run) -> dict[str, Any]:
 def progress_context(run: Run, events: Sequence[RunEvent] | None = None) -> dict[str, Any]:
     """Return the context of `runs/_progress.html`."""
     if events is None:
-        events = selectors.event_kinds(run.pk, ["state", "phase", "warning"], latest=EVENTS_READ)
+        events = selectors.event_kinds(
+            run.pk, ["state", "phase", "warning", STAFF], latest=EVENTS_READ
+        )
     cause, remedy = failures.explain(run.error_code, run.error_message)
     epochs = run.summary.get("epochs")
     return {
@@ -115,6 +123,7 @@ def progress_context(run: Run, events: Sequence[RunEvent] | None = None) -> dict
         "queue_position": selectors.queue_position(run),
         "phases": phases_of(run, events, now=clock.now()),
         "warnings": _warnings(run, events),
+        "helped": _helped(events),
     }
 
 
@@ -145,7 +154,7 @@ def phases_of(run: Run, events: Sequence[RunEvent], *, now: dt.datetime) -> list
 
 
 _TOLD = ["state", "phase", "progress", "eval", "baseline", "warning", "succeeded", "failed"]
-_TOLD += ["cancelled"]
+_TOLD += ["cancelled", STAFF]
 
 
 def _phase_key(event: RunEvent) -> str:
@@ -217,6 +226,21 @@ def _warnings(run: Run, events: Sequence[RunEvent]) -> list[dict[str, str]]:
     return list(found.values())
 
 
+def _helped(events: Sequence[RunEvent]) -> dict[str, Any] | None:
+    """Return what an operator did last, who it was and why; None where nobody did anything."""
+    for event in reversed(events):
+        if event.kind == STAFF:
+            title, reason = _staff_words(event)
+            return {"title": title, "body": reason, "at": event.created_at}
+    return None
+
+
+def _staff_words(event: RunEvent) -> tuple[str, str]:
+    said = event.payload
+    sentence = STAFF_ACTS.get(said["act"], later("%(who)s of our staff acted on this run"))
+    return str(sentence) % {"who": said["who"]}, _("Reason: %(why)s") % {"why": said["reason"]}
+
+
 def _told(code: str, said: Mapping[str, Any]) -> str:
     """Return what a code means in the reader's language, else the stored sentence."""
     if said.get("facts") and code in SENTENCES:
@@ -245,6 +269,8 @@ def _log_line(event: RunEvent) -> tuple[str, str]:
         tail = said.get("stderr")
         sentence = _told(said.get("code", ""), said)
         return f"{sentence}\n{tail}" if tail else sentence, "err"
+    if event.kind == STAFF:
+        return ". ".join(_staff_words(event)), "warn"
     known = _LINES.get(event.kind)
     if known is None:
         status = said.get("status", event.kind)

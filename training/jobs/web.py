@@ -19,7 +19,7 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 
 from modelyard.core import live
 from modelyard.core.errors import Conflict, DomainError, NotFound
-from tenants.http import actor_of, long_lived, requires, tenant_of
+from tenants.http import actor_of, long_lived, paid, requires, tenant_of
 from tenants.scoping.context import tenant_scope
 from training.datasets import selectors as datasets
 from training.datasets.models import DatasetVersion
@@ -90,6 +90,7 @@ def run_list(request: HttpRequest) -> HttpResponse:
     return render(request, "runs/list.html", views.list_context(request.GET.get("cursor", "")))
 
 
+@paid
 @require_http_methods(["GET", "POST"])
 @requires("runs.write")
 def run_new(request: HttpRequest) -> HttpResponse:
@@ -169,6 +170,7 @@ def run_cancel(request: HttpRequest, run_id: uuid.UUID) -> HttpResponse:
     return redirect("runs:detail", tenant_of(request).slug, run_id)
 
 
+@paid
 @require_POST
 @requires("runs.write")
 def run_retry(request: HttpRequest, run_id: uuid.UUID) -> HttpResponse:

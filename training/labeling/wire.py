@@ -8,6 +8,7 @@ from typing import Any
 
 from rest_framework import serializers
 
+from modelyard.core.http.serializers import BodySerializer
 from training.labeling import selectors
 from training.labeling.models import Project, Task
 from training.labeling.types import Result
@@ -22,7 +23,7 @@ class LabelOut(serializers.Serializer[object]):
     key = serializers.CharField()
 
 
-class ProjectIn(serializers.Serializer[object]):
+class ProjectIn(BodySerializer):
     """A new project: a task for each row without a label, or for all rows."""
 
     dataset_id = serializers.UUIDField()
@@ -64,7 +65,7 @@ class ProjectDetailOut(ProjectOut):
     label_counts = serializers.DictField(child=serializers.IntegerField())
 
 
-class LeaseIn(serializers.Serializer[object]):
+class LeaseIn(BodySerializer):
     """A wish for tasks."""
 
     n = serializers.IntegerField(min_value=1, max_value=MAX_ITEMS, default=20)
@@ -98,7 +99,7 @@ class LeaseOut(serializers.Serializer[object]):
     counts = TaskCountsOut()
 
 
-class RenewIn(serializers.Serializer[object]):
+class RenewIn(BodySerializer):
     """Tasks to keep."""
 
     tasks = serializers.ListField(child=serializers.UUIDField(), max_length=2 * MAX_ITEMS)
@@ -111,7 +112,7 @@ class RenewOut(serializers.Serializer[object]):
     lost = serializers.ListField(child=serializers.UUIDField())
 
 
-class AnswerIn(serializers.Serializer[object]):
+class AnswerIn(BodySerializer):
     """An answer; `client_id` is yours, and a repeat of it counts once."""
 
     task = serializers.UUIDField()
@@ -122,27 +123,27 @@ class AnswerIn(serializers.Serializer[object]):
     )
 
 
-class AnswersIn(serializers.Serializer[object]):
+class AnswersIn(BodySerializer):
     """Answers, in their order."""
 
     items = serializers.ListField(child=AnswerIn(), max_length=MAX_ITEMS)
 
 
-class UndoneIn(serializers.Serializer[object]):
+class UndoneIn(BodySerializer):
     """An answer to take back by its `client_id`; '' takes a skip back."""
 
     task = serializers.UUIDField()
     client_id = serializers.CharField(max_length=64, allow_blank=True, default="")
 
 
-class UndoIn(serializers.Serializer[object]):
+class UndoIn(BodySerializer):
     """What to take back; the tasks are leased to the caller again."""
 
     items = serializers.ListField(child=UndoneIn(), max_length=MAX_ITEMS)
     page = serializers.CharField(max_length=64, allow_blank=True, default="")
 
 
-class SkipIn(serializers.Serializer[object]):
+class SkipIn(BodySerializer):
     """Tasks to set aside."""
 
     tasks = serializers.ListField(child=serializers.UUIDField(), max_length=MAX_ITEMS)

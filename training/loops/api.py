@@ -9,13 +9,14 @@ from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from modelyard.core.http.serializers import BodySerializer
 from tenants.api_base import TenantApiView
 from tenants.http import actor_of
 from training.labeling import selectors as labeling
 from training.loops import services
 
 
-class SuggestionsIn(serializers.Serializer[object]):
+class SuggestionsIn(BodySerializer):
     """Which deployment suggests labels; '' for none."""
 
     deployment = serializers.CharField(max_length=63, allow_blank=True)

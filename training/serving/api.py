@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 from django.conf import settings
@@ -15,17 +16,19 @@ from rest_framework.response import Response
 
 from modelyard.core.errors import Invalid, Unauthenticated
 from modelyard.core.http.pagination import Pages
+from modelyard.core.http.serializers import BodySerializer, unknown_field
 from tenants import access, keys
 from tenants.access import Actor
 from tenants.api_base import TenantApiView
-from tenants.http import actor_of, key_in
+from tenants.http import actor_of, key_in, plain
+from tenants.limits import gate
 from training.serving import asking, selectors, services
 from training.serving.door import MAX_TEXTS, Answer
 from training.serving.rebuild import Caller
 from training.serving.types import DeploymentFacts
 
 
-class DeploymentIn(serializers.Serializer[object]):
+class DeploymentIn(BodySerializer):
     """What to deploy, and under which name."""
 
     name = serializers.CharField(max_length=63, help_text="Lower-case letters, digits, hyphens.")
@@ -65,7 +68,7 @@ class InputsField(serializers.JSONField):
     """One text, or a list of them."""
 
 
-class PredictIn(serializers.Serializer[object]):
+class PredictIn(BodySerializer):
     """One text or up to 128; read by `_texts`, which has a sentence for each mistake."""
 
     inputs = InputsField()
@@ -198,11 +201,11 @@ class Predict(TenantApiView):
 
 
 def _caller(request: Request) -> Caller:
-    actor = request.auth
+    inner, actor = plain(request), request.auth
     if isinstance(actor, Actor):
         access.require(actor, "predict")
-        return Caller(tenant_id=actor.tenant_id)
-    text = key_in(request._request)  # noqa: SLF001 - DRF has no public name
+        return Caller(tenant_id=actor.tenant_id, on_rate=partial(gate.note, inner))
+    text = key_in(inner)
     if not text:
         raise Unauthenticated(
             _("Send an API key: `Authorization: Bearer mdy_...`. Make one under API keys.")
@@ -211,20 +214,21 @@ def _caller(request: Request) -> Caller:
         raise Unauthenticated(
             _("This is not a whole API key: check that all of it was copied."), code="key_invalid"
         )
-    return Caller(key_text=text)
+    address = inner.META.get("REMOTE_ADDR", "")
+    return Caller(key_text=text, address=address, on_rate=partial(gate.note, inner))
 
 
 def _texts(body: Any) -> list[str]:
     """Return the texts of a request's body.
 
     Raises:
-        Invalid: With the sentence that says what the body must be.
+        DomainError: With the sentence that says what the body must be.
     """
     if not isinstance(body, dict) or "inputs" not in body:
         raise _wrong(_('Send a JSON object such as {"inputs": ["a text", "another"]}.'))
-    unknown = sorted(set(body) - {"inputs"})
-    if unknown:
-        raise _wrong(_("There is no field %(name)s; send `inputs` only.") % {"name": unknown[0]})
+    refusal = unknown_field(body, ["inputs"])
+    if refusal is not None:
+        raise refusal
     inputs = body["inputs"]
     if isinstance(inputs, str):
         return [inputs]

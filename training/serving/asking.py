@@ -7,7 +7,7 @@ from modelyard.core import valkey
 from modelyard.core.errors import QuotaExceeded, Unavailable
 from tenants.scoping.context import tenant_scope
 from training.serving import door, selectors, services
-from training.serving.door import Answer
+from training.serving.door import Answer, Visitor
 from training.serving.rebuild import Caller
 
 RING_EVERY_MS = 2000
@@ -29,6 +29,7 @@ def ask(
             texts=texts,
             rebuild=caller,
             idempotency_key=idempotency_key,
+            visitor=Visitor(caller.address, caller.on_rate),
         )
     except QuotaExceeded as error:
         most, standing = int(str(error.data["limit"])), int(str(error.data["used"]))

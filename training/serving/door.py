@@ -9,33 +9,25 @@ from __future__ import annotations
 
 import hashlib
 import json
-import math
 import os
 import threading
 import time
 import uuid
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from django.conf import settings
 from django.utils.translation import gettext as _
-from django.utils.translation import ngettext
 
 from modelyard.core import ids
 from modelyard.core.errors import (
-    Conflict,
-    DomainError,
-    Forbidden,
     Invalid,
-    PredictionFailed,
-    QuotaExceeded,
     TooLarge,
-    TooMany,
-    Unauthenticated,
-    Unavailable,
 )
-from training.serving import records
+from tenants import addresses
+from tenants.limits.limiter import Reading
+from training.serving import records, refusals
 from training.serving.mux import DEPTH, GRACE_SECONDS, LOST, Mux, Ticket
 from training.serving.records import Rebuild
 from training.serving.runtime import names
@@ -45,6 +37,8 @@ MAX_TEXTS = 128
 MAX_BYTES = 256 * 1024
 MAX_KEY_LENGTH = 200
 _REBUILDS = 6
+_WITHOUT_RATE = frozenset({"key_expired", "scope_missing", "address", "cancelled"})
+"""Verdicts without the caller's rate as their last item."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +67,22 @@ class Answer:
 
 
 @dataclass(frozen=True, slots=True)
+class Visitor:
+    """What the connection says of a caller.
+
+    Attributes:
+        address: The client's, for keys with an allow-list; '' when nobody can say.
+        on_rate: Is told what the caller's rate allows still, whatever becomes of the request.
+    """
+
+    address: str = ""
+    on_rate: Callable[[Reading], None] | None = None
+
+
+NOBODY = Visitor()
+
+
+@dataclass(frozen=True, slots=True)
 class _Call:
     """What one request brings to the door."""
 
@@ -84,6 +94,7 @@ class _Call:
     fingerprint: str
     key: str | None
     ttl_ms: int
+    visitor: Visitor = NOBODY
 
     def args(self, nonce: str, reply: str) -> list[str | int]:
         """Return the arguments of the door's script after the record's key."""
@@ -93,7 +104,7 @@ class _Call:
         return [
             *(self.name, self.scope, mark, int(keyed), self.fingerprint, number, nonce),
             *(reply, self.ttl_ms, self.texts, DEPTH, uuid.uuid4().hex, self.body),
-            names.ALIVE_WINDOW_MS,
+            *(names.ALIVE_WINDOW_MS, addresses.bits(self.visitor.address)),
         ]
 
     def mark(self, number: str) -> str:
@@ -134,6 +145,7 @@ def predict(
     idempotency_key: str | None = None,
     scope: str = SCOPE,
     ttl_ms: int | None = None,
+    visitor: Visitor = NOBODY,
 ) -> Answer:
     """Classify texts through a deployment, metered once per request.
 
@@ -145,6 +157,7 @@ def predict(
         idempotency_key: The client's; the same key and body again is the same request.
         scope: What the key must allow.
         ttl_ms: How long anybody wants the answer; the setting `PREDICT_DEADLINE_MS` by default.
+        visitor: Whence the caller knocks, and who is told what their rate allows still.
 
     Raises:
         DomainError: Every refusal, with a stable code; none of them was charged, except that
@@ -152,6 +165,7 @@ def predict(
     """
     started = time.monotonic()
     call = _call(digest, name, scope, texts, idempotency_key, ttl_ms)
+    call = replace(call, visitor=visitor)
     mux = current_mux()
     ticket = mux.open()
     try:
@@ -199,7 +213,7 @@ def _through(mux: Mux, ticket: Ticket, call: _Call, rebuild: Rebuild, started: f
         verdict = _enter(mux, call, args, rebuild, until)
     except LOST as error:
         outcome = mux.cancel(ticket, names.key_record(call.digest), str(args[2]))
-        raise _unreachable(outcome) from error
+        raise refusals.unreachable(outcome) from error
     match verdict:
         case ["replay", request_id, body]:
             return _answer(request_id, body, started, replayed=True)
@@ -207,8 +221,10 @@ def _through(mux: Mux, ticket: Ticket, call: _Call, rebuild: Rebuild, started: f
             status, body = _wait(mux, ticket, idempotency, call)
             if status == "ok":
                 return _answer(request_id, body, started, replayed=False)
-            raise _refusal([status, body])
-    raise _refusal(verdict)
+            raise refusals.refusal([status, body])
+    if verdict == ["address"]:
+        raise addresses.refusal(call.visitor.address)
+    raise refusals.refusal(verdict)
 
 
 def _enter(
@@ -218,7 +234,7 @@ def _enter(
     for _attempt in range(_REBUILDS):
         verdict = mux.enter(call.digest, args, until=until)
         if verdict[0] != "missing":
-            return verdict
+            return _without_rate(call, verdict)
         what, lease, tenant = verdict[1:]
         if what == "key":
             record = rebuild.key(call.digest)
@@ -228,6 +244,17 @@ def _enter(
             entry = rebuild.deployment(tenant, call.name)
             records.deployment_put(mux.client, tenant, call.name, entry, lease=lease)
     return ["records_moving"]
+
+
+def _without_rate(call: _Call, verdict: list[str]) -> list[str]:
+    """Take the rate off a verdict and tell whoever wants to know."""
+    if verdict[0] in _WITHOUT_RATE:
+        return verdict
+    *rest, told = verdict
+    if told and call.visitor.on_rate is not None:
+        limit, left, whole = told.split(" ")
+        call.visitor.on_rate(Reading(int(limit), int(left), int(whole)))
+    return rest
 
 
 def _wait(mux: Mux, ticket: Ticket, idempotency: str, call: _Call) -> tuple[str, str]:
@@ -254,132 +281,6 @@ def _answer(request_id: str, body: str, started: float, *, replayed: bool) -> An
         total_ms=round((time.monotonic() - started) * 1000, 2),
         replayed=replayed,
     )
-
-
-def _unreachable(outcome: str) -> Unavailable:
-    if outcome == "cancelled":
-        return Unavailable(
-            _("The queue was out of reach for a while; nothing was charged. Send it again."),
-            code="queue_unreachable",
-            retry_after=1,
-        )
-    return _unknown([])
-
-
-def _unknown(_verdict: list[str]) -> Unavailable:
-    return Unavailable(
-        _(
-            "The answer got lost on its way. Send the same request with the same"
-            " Idempotency-Key: you get the stored answer and are charged once."
-        ),
-        code="outcome_unknown",
-        retry_after=1,
-    )
-
-
-def _quota(verdict: list[str]) -> QuotaExceeded:
-    limit, used = int(verdict[1]), int(verdict[2])
-    left = max(0, limit - used)
-    sentence = ngettext(
-        "Your plan allows %(limit)d predictions in this billing period and %(left)d is left."
-        " Choose a larger plan, or wait for the next period.",
-        "Your plan allows %(limit)d predictions in this billing period and %(left)d are left."
-        " Choose a larger plan, or wait for the next period.",
-        left,
-    )
-    return QuotaExceeded(
-        sentence % {"limit": limit, "left": left}, meter="predictions", limit=limit, used=used
-    )
-
-
-def _rate(verdict: list[str]) -> TooMany:
-    seconds = max(1, math.ceil(int(verdict[1]) / 1000))
-    return TooMany(
-        _("Too many requests; wait %(seconds)d s before the next.") % {"seconds": seconds},
-        code="rate_limited",
-        retry_after=seconds,
-    )
-
-
-def _not_loaded(verdict: list[str]) -> Unavailable:
-    return Unavailable(
-        _("The model is being loaded; send the request again in a few seconds."),
-        code="not_loaded",
-        retry_after=2,
-        version_id=verdict[1],
-    )
-
-
-def _not_live(verdict: list[str]) -> DomainError:
-    status = verdict[1]
-    if status in {"pending", "loading"}:
-        return Unavailable(
-            _("The deployment is starting; send the request again in a few seconds."),
-            code="deployment_starting",
-            retry_after=2,
-        )
-    return Conflict(
-        _("The deployment does not answer (it is %(status)s); start it on its page.")
-        % {"status": status},
-        code="deployment_not_live",
-        status=status,
-    )
-
-
-def _unavailable(code: str) -> Callable[[list[str]], Unavailable]:
-    return lambda _verdict: Unavailable(_SENTENCES[code](), code=code, retry_after=1)
-
-
-_SENTENCES: dict[str, Callable[[], str]] = {
-    "no_server": lambda: _("No model server is up at the moment; try again shortly."),
-    "full": lambda: _("Too many requests are waiting; try again shortly."),
-    "deadline": lambda: _("The model did not answer in time; nothing was charged. Try again."),
-    "records_moving": lambda: _("The deployment is just being changed; try again."),
-}
-
-_REFUSALS: dict[str, Callable[[list[str]], DomainError]] = {
-    "key_expired": lambda _v: Unauthenticated(
-        _("This API key has expired; make a new one."), code="key_expired"
-    ),
-    "scope_missing": lambda _v: Forbidden(
-        _("This API key may not predict; make one with that permission."), code="scope_missing"
-    ),
-    "not_live": _not_live,
-    "mismatch": lambda _v: Invalid(
-        _("This Idempotency-Key was used with another request; choose a new key."),
-        code="idempotency_mismatch",
-    ),
-    "running": lambda _v: Conflict(
-        _("A request with this Idempotency-Key is still running; ask again in a second."),
-        code="idempotency_running",
-        retry_after=1,
-    ),
-    "no_server": _unavailable("no_server"),
-    "full": _unavailable("full"),
-    "deadline": _unavailable("deadline"),
-    "expired": _unavailable("deadline"),
-    "records_moving": _unavailable("records_moving"),
-    "cancelled": lambda _v: _unreachable("cancelled"),
-    "unknown": _unknown,
-    "quota": _quota,
-    "rate": _rate,
-    "busy": lambda _v: TooMany(
-        _("Your workspace has too many requests under way; wait for some to end."),
-        code="busy",
-        retry_after=1,
-    ),
-    "not_loaded": _not_loaded,
-    "error": lambda _v: PredictionFailed(
-        _("The model could not answer this text; nothing was charged. Try another text.")
-    ),
-    "poison": lambda _v: PredictionFailed(
-        _("This request stopped the model twice and was refused; nothing was charged.")
-    ),
-}
-
-
-def _refusal(verdict: list[str]) -> DomainError:
-    return _REFUSALS[verdict[0]](verdict)
 
 
 def _sha(text: str) -> str:

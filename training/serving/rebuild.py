@@ -7,15 +7,17 @@ from __future__ import annotations
 
 import datetime as dt
 import uuid
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 from django.utils.translation import gettext_lazy as _
 
 from billing import entitlements, plans, usage
 from modelyard.core.errors import Unauthenticated
-from tenants import keys
-from tenants import selectors as tenants
-from tenants import services as accounts
+from tenants import addresses, keys
+from tenants.controls import suspension
+from tenants.limits.limiter import Reading
 from tenants.models import ApiKey
 from tenants.scoping.context import tenant_scope
 from training.serving import selectors
@@ -29,10 +31,14 @@ class Caller:
     Attributes:
         key_text: The API key as it was sent; '' for a signed-in member.
         tenant_id: The member's workspace; None for a key, whose tenant only its row knows.
+        address: Whence they knock; '' when nobody can say.
+        on_rate: Is told what the rate allows still, as the door found it.
     """
 
     key_text: str = ""
     tenant_id: uuid.UUID | None = None
+    address: str = ""
+    on_rate: Callable[[Reading], None] | None = None
 
     @property
     def digest(self) -> str:
@@ -46,6 +52,7 @@ class Caller:
 
         Raises:
             Unauthenticated: The key is unknown, expired or revoked.
+            Forbidden: `tenant_suspended`.
         """
         return self.tenant_id or self._api_key().tenant_id
 
@@ -58,13 +65,18 @@ class Caller:
         if digest != self.digest:
             raise ValueError("the door asked for another caller's record")
         if self.tenant_id is not None:
-            return _record(self.tenant_id, ("predict",), None)
+            return _record(self.tenant_id, scopes=("predict",))
         found = self._api_key()
-        accounts.key_used(found)
-        return _record(found.tenant_id, tuple(found.scopes), found.expires_at)
+        return _record(
+            found.tenant_id,
+            scopes=tuple(found.scopes),
+            expires_ms=_milliseconds(found.expires_at),
+            key_id=str(found.pk),
+            networks=tuple(addresses.prefix(network) for network in found.addresses),
+        )
 
     def _api_key(self) -> ApiKey:
-        found = tenants.key_find(self.key_text)
+        found = suspension.key_find(self.key_text)
         if found is None:
             raise Unauthenticated(
                 _("This API key is unknown, expired or revoked. Make a new one under API keys."),
@@ -101,18 +113,18 @@ def _milliseconds(moment: dt.datetime | None) -> int | None:
     return None if moment is None else int(moment.timestamp() * 1000)
 
 
-def _record(
-    tenant_id: uuid.UUID, scopes: tuple[str, ...], expires_at: dt.datetime | None
-) -> KeyRecord:
+def _record(tenant_id: uuid.UUID, **of_caller: Any) -> KeyRecord:
     allowed = entitlements.current(tenant_id)
+    plan = allowed.plan
     return KeyRecord(
         tenant_id=str(tenant_id),
-        scopes=scopes,
         period=allowed.period.name,
         quota=allowed.limits[plans.PREDICTIONS],
         used=usage.used(tenant_id, plans.PREDICTIONS, allowed.period),
-        expires_ms=_milliseconds(expires_at),
-        period_ends_ms=_milliseconds(allowed.period.end),
-        rate=allowed.plan.rate,
-        burst=allowed.plan.burst,
+        period_ends_ms=_milliseconds(allowed.until),
+        rate=plan.rate,
+        burst=plan.burst,
+        key_rate=plan.rate * plans.KEY_SHARE,
+        key_burst=int(plan.burst * plans.KEY_SHARE),
+        **of_caller,
     )

@@ -29,11 +29,16 @@ class KeyRecord:
         quota: Predictions the plan allows in the period; None is no limit.
         used: Predictions of the period already in the ledger; seeds a lost counter.
         expires_ms: Unix milliseconds when the key ends; None is never.
-        period_ends_ms: Unix milliseconds when the period ends, and this record with it.
+        period_ends_ms: Unix milliseconds when period or limits end, and this record with them.
         rate: Requests a second in the long run; 0 is no limit.
         burst: Requests that may come at once.
         cap: Requests of the tenant that may be in flight at once on a shard.
         soft: Beyond this many in flight, the tenant's requests queue behind the others'.
+        key_id: Id of the API key; '' for signed-in people.
+        networks: Where it may be used from, each as the first binary digits of its addresses
+            (`tenants.addresses.prefix`); none is everywhere.
+        key_rate: As `rate`, for this key alone.
+        key_burst: As `burst`, for this key alone.
     """
 
     tenant_id: str
@@ -47,6 +52,10 @@ class KeyRecord:
     burst: int = 100
     cap: int = 64
     soft: int = 8
+    key_id: str = ""
+    networks: tuple[str, ...] = ()
+    key_rate: float = 0.0
+    key_burst: int = 0
 
     def fields(self) -> dict[str, str]:
         """Return the fields of the hash in Valkey."""
@@ -60,6 +69,10 @@ class KeyRecord:
             "soft": str(self.soft),
             "quota": "" if self.quota is None else str(self.quota),
             "period": self.period,
+            "key": self.key_id,
+            "networks": " ".join(f"*{network}" for network in self.networks),
+            "key_interval": f"{1000 / self.key_rate:.3f}" if self.key_rate else "0",
+            "key_burst": str(self.key_burst),
         }
 
 

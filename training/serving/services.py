@@ -21,13 +21,16 @@ from tenants import access, audit
 from tenants import selectors as tenants
 from tenants import services as tenant_services
 from tenants.access import Actor
+from tenants.controls import hooks as controls
+from tenants.rights import hooks as rights
+from tenants.scoping.context import tenant_scope
 from training.registry import selectors as registry
 from training.registry.states import VersionStatus
 from training.registry.types import VersionFacts
 from training.serving import records, selectors
 from training.serving.models import Deployment
 from training.serving.rebuild import session_digest
-from training.serving.states import DEPLOYMENT, DeploymentStatus
+from training.serving.states import COUNTED, DEPLOYMENT, DeploymentStatus
 from training.serving.types import DeploymentFacts
 
 NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
@@ -105,7 +108,7 @@ def _placed(name: str, version: VersionFacts) -> Deployment:
             _("%(name)s is at work already. Choose another name, or stop it first.")
             % {"name": name},
             code="deployment_name_taken",
-            status=row.status,
+            state=row.status,
         )
     DEPLOYMENT.require(row, DeploymentStatus.PENDING, **fields)
     taken: Deployment = row
@@ -229,6 +232,18 @@ def forget_limits(tenant_id: uuid.UUID) -> None:
         raise _late() from error
 
 
+def tenant_stop(tenant_id: uuid.UUID) -> int:
+    """Stop every deployment of a tenant that goes, shut the door; return how many still drain."""
+    with tenant_scope(tenant_id):
+        names = list(Deployment.objects.filter(status__in=COUNTED).values_list("name", flat=True))
+    for name in names:
+        with tenant_scope(tenant_id):
+            deployment_stop(actor=access.system(tenant_id), name=name)
+    forget_limits(tenant_id)
+    with tenant_scope(tenant_id):
+        return Deployment.objects.filter(status__in=COUNTED).count()
+
+
 def _late() -> Unavailable:
     return Unavailable(
         _("The change is saved, and acts within 5 minutes: the queue can't be reached just now."),
@@ -239,6 +254,8 @@ def _late() -> Unavailable:
 
 tenant_services.on_key_revoked.append(forget_key)
 billing_services.on_plan_changed.append(forget_limits)
+rights.on_tenant_stopping.append(tenant_stop)
+controls.on_tenant_closed.append(forget_limits)
 entitlements.count_by(plans.DEPLOYMENTS, selectors.deployment_count)
 billing.names_by("deployment", selectors.names_of)
 billing.names_by("version", selectors.version_titles)

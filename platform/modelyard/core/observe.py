@@ -5,24 +5,69 @@ from __future__ import annotations
 import logging
 import re
 import sys
-from collections.abc import MutableMapping
+from collections.abc import Mapping, MutableMapping
 from typing import Any
 
 import structlog
 
-_SECRET = re.compile(r"mdy_[0-9A-Za-z]{8}_[0-9A-Za-z]{33}|sk_(live|test)_\w+|whsec_\w+")
+REDACTED = "[redacted]"
+# What looks like a secret wherever it stands. Hexadecimal words (ids, hashes) stay readable.
+_SECRETS = re.compile(
+    r"mdy_[0-9A-Za-z]{8}_[0-9A-Za-z]{33}"
+    r"|\b[sr]k_(?:live|test)_\w+|\bwhsec_\w+"
+    # Session and CSRF values, reset and invitation tokens: long words of letters and digits.
+    r"|(?<![\w/.-])(?=[A-Za-z0-9]*[g-zG-Z])(?=[A-Za-z0-9]*\d)[A-Za-z0-9]{32,}(?![\w.-])"
+    r"|(?<![\w-])(?=[\w-]*[a-z])(?=[\w-]*[A-Z])(?=[\w-]*\d)[\w-]{40,}(?![\w-])"
+    r"|(?<=/)(?=[\w-]*[g-zG-Z])(?=[\w-]*\d)[A-Za-z0-9_-]{32,}(?=/|\s|$|[?\"'])"
+)
+_NAME = (
+    r"[\w.-]{0,40}(?:passw(?:or)?d|secret|token|authorization|cookie|credential|signature|pepper"
+    r"|api_?key|session(?:_?id|_?key)?|csrf\w*|otp|totp|recovery_codes?)[\w-]{0,40}"
+)
+_NAMES = re.compile(rf"{_NAME}", re.IGNORECASE)
+_QUOTED = r"'(?:[^'\\]|\\.)*'|\"(?:[^\"\\]|\\.)*\""
+# `name=value`, `"name": "value"`, `Name: scheme value`; the value may be quoted.
+_PAIRS = re.compile(
+    rf"(\b{_NAME}['\"]?\s*[:=]\s*)({_QUOTED}|(?:(?:bearer|basic)\s+)?[^\s,;&'\"}}\])>]+)",
+    re.IGNORECASE,
+)
+_SCHEMES = re.compile(r"\b(Bearer|Basic)\s+[\w.~+/=-]{8,}", re.IGNORECASE)
+# In an address: whatever signs or opens something. `code` is also a word of our own answers.
+_QUERY = re.compile(r"([?&](?:code|key|state|sig|sign|auth|next_token)=)[^&\s'\"#]+", re.IGNORECASE)
+_CODES = re.compile(r"(\b\w*code['\"]?\s*[:=]\s*['\"]?)(?:\d{6,8}|[A-Z0-9]{3,4}-[A-Z0-9]{3,4})\b")
+MAX_TEXT = 50_000
 _SCHEDULED = re.compile(r"Task (billing\.flush_usage|\w+\.(sweep|reap))\[.* succeeded")
 _NOISY = ("botocore", "urllib3", "boto3", "s3transfer", "celery.beat", "celery.worker.strategy")
-_NAMES = re.compile(r"password|secret|authorization|api_key|token", re.IGNORECASE)
+
+
+def clean(text: str) -> str:
+    """Return `text` without keys, passwords, tokens, one-time codes and session values."""
+    text = _SECRETS.sub(REDACTED, text[:MAX_TEXT])
+    text = _PAIRS.sub(rf"\1{REDACTED}", text)
+    text = _SCHEMES.sub(rf"\1 {REDACTED}", text)
+    text = _QUERY.sub(rf"\1{REDACTED}", text)
+    return _CODES.sub(rf"\1{REDACTED}", text)
+
+
+def _cleaned(name: str, value: Any) -> Any:
+    if value is None or isinstance(value, bool | int | float):
+        return value
+    if _NAMES.fullmatch(name):
+        return REDACTED
+    if isinstance(value, Mapping):
+        return {key: _cleaned(str(key), inner) for key, inner in value.items()}
+    if isinstance(value, list | tuple | set | frozenset):
+        return [_cleaned("", inner) for inner in value]
+    # What is no text is shown by its repr in the end: that is cleaned here.
+    cleaned = clean(value if isinstance(value, str) else repr(value))
+    return REDACTED if name.endswith("code") and _CODES.sub("", f"code={value}") == "" else cleaned
 
 
 def redact(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
-    """Remove keys and passwords from a record, by pattern and by name."""
+    """Remove secrets from a record: by name and by pattern, nested, in exceptions' texts too."""
     for name, value in event.items():
-        if _NAMES.search(name):
-            event[name] = "[redacted]"
-        elif isinstance(value, str):
-            event[name] = _SECRET.sub("[redacted]", value)
+        if not name.startswith("_"):
+            event[name] = _cleaned(name, value)
     return event
 
 
@@ -38,6 +83,7 @@ def configure(*, level: str, style: str) -> None:
         structlog.stdlib.add_log_level,
         structlog.stdlib.add_logger_name,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
+        structlog.processors.StackInfoRenderer(),
         structlog.processors.format_exc_info,
         redact,
     ]

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -158,6 +158,17 @@ def put_bytes(key: str, data: bytes, *, content_type: str = "application/octet-s
     _call("put_object", Key=key, Body=data, ContentType=content_type)
 
 
+def put_new(key: str, data: bytes, *, content_type: str = "application/octet-stream") -> bool:
+    """Store `data` under `key` unless something lies there already; tell whether it was stored."""
+    try:
+        _call("put_object", Key=key, Body=data, ContentType=content_type, IfNoneMatch="*")
+    except Unavailable as error:
+        if refusal(error.__cause__) in {"PreconditionFailed", "ConditionalRequestConflict"}:
+            return False
+        raise
+    return True
+
+
 def put_file(key: str, path: Path) -> None:
     """Store the file at `path` under `key` (multipart above 8 MiB)."""
     try:
@@ -291,3 +302,56 @@ def multipart_abort(key: str, upload_id: str) -> None:
         _call("abort_multipart_upload", Key=key, UploadId=upload_id)
     except NotFound:
         return
+
+
+@dataclass(frozen=True)
+class ObjectVersion:
+    """One version of an object, or the marker of its deletion (of no bytes)."""
+
+    key: str
+    id: str
+    bytes: int
+
+
+def list_versions(prefix: str) -> Iterator[ObjectVersion]:
+    """Yield every version and deletion marker below `prefix`, current or not."""
+    token: dict[str, Any] = {}
+    while True:
+        page = _call("list_object_versions", Prefix=prefix, **token)
+        for row in [*page.get("Versions", []), *page.get("DeleteMarkers", [])]:
+            yield ObjectVersion(row["Key"], row["VersionId"], int(row.get("Size", 0)))
+        if not page.get("IsTruncated"):
+            return
+        token = {
+            "KeyMarker": page["NextKeyMarker"],
+            "VersionIdMarker": page.get("NextVersionIdMarker", ""),
+        }
+
+
+def delete_versions(versions: Sequence[ObjectVersion]) -> None:
+    """Delete versions for good, at most 1,000 at once; harmless when they are gone already.
+
+    Raises:
+        Unavailable: `storage_kept`: the store refused some of them.
+    """
+    names: list[Any] = [{"Key": one.key, "VersionId": one.id} for one in versions]
+    answer = _call("delete_objects", Delete={"Objects": names, "Quiet": True})
+    refused = [row for row in answer.get("Errors", []) if row.get("Code") != "NoSuchKey"]
+    if refused:
+        raise Unavailable(
+            "The object store kept objects that had to go; try again.",
+            code="storage_kept",
+            retry_after=5,
+        )
+
+
+def list_multiparts(prefix: str) -> list[tuple[str, str]]:
+    """Return (key, upload id) of unfinished multipart uploads below `prefix`, 1,000 at most."""
+    page = _call("list_multipart_uploads", Prefix=prefix)
+    return [(row["Key"], row["UploadId"]) for row in page.get("Uploads", [])]
+
+
+def multipart_put(key: str, upload_id: str, number: int, data: bytes) -> Part:
+    """Send part `number` (from 1) of an upload from this process."""
+    answer = _call("upload_part", Key=key, UploadId=upload_id, PartNumber=number, Body=data)
+    return Part(number, answer["ETag"], len(data))

@@ -29,3 +29,9 @@ def serving() -> redis.Redis:
 def broker() -> redis.Redis:
     """Return the client of Celery's database, to look at (only Celery writes there)."""
     return _client(settings.BROKER_URL, os.getpid())
+
+
+def databases() -> list[redis.Redis]:
+    """Return a client of each database in use, each once: to look for keys everywhere."""
+    urls = dict.fromkeys([settings.CACHE_URL, settings.SERVING_URL, settings.BROKER_URL])
+    return [_client(url, os.getpid()) for url in urls]

@@ -62,6 +62,9 @@ class Place:
         return f"http://localhost:{self.stripe_port}" if wanted else ""
 
 
+_WARNINGS = ("--log-level", "warning")
+
+
 def _touched(mark: Path) -> Callable[[], bool]:
     mark.parent.mkdir(parents=True, exist_ok=True)
     mark.unlink(missing_ok=True)
@@ -72,7 +75,7 @@ def _web(place: Place, name: str, app: str, port: int, env: Mapping[str, str]) -
     arguments = ("-m", "uvicorn", app, "--host", "127.0.0.1", "--port", str(port))
     return ProcessSpec(
         name=name,
-        argv=(sys.executable, *arguments, "--no-access-log", "--log-level", "warning"),
+        argv=(sys.executable, *arguments, "--no-access-log", "--no-proxy-headers", *_WARNINGS),
         env={**env},
         ready=http_answers(f"http://127.0.0.1:{port}/livez"),
         stop_order=20,

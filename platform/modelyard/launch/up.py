@@ -52,7 +52,8 @@ def main(arguments: list[str]) -> int:
             place = place_on(stack, state, chosen.port)
             with Site(place, guard=stack.guard, output=sys.stdout):
                 say(f"\nModelyard is up: {place.url}  (mail goes to {state / 'mail'})")
-                say(f"Operators' console: {place.ops_url}  (`modelyard staff EMAIL` gives a login)")
+                say(f"Operators' console: {place.ops_url}")
+                say("  (`modelyard staff add EMAIL --role ops` gives a login)")
                 if place.stripe_url:
                     say(f"Payments go to a stand-in, no money moves: {place.stripe_url}")
                 say("Ctrl-C stops everything.\n")

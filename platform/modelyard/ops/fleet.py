@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import datetime as dt
+import json
+import time
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import cast
+from typing import Any, cast
 
 import structlog
 from django.conf import settings
@@ -13,36 +16,52 @@ from django.utils.translation import gettext_lazy as _
 from kombu.exceptions import OperationalError
 from redis.exceptions import RedisError
 
-from modelyard.core import clock, queue, valkey
+from modelyard.core import clock, presence, queue, valkey
 from modelyard.core.errors import Unavailable
+from modelyard.core.presence import Gpu
 from training.serving.runtime import names
 
 QUEUES = ("default", "imports", "training", "billing", "system")
 ANSWER_SECONDS = 1.0
 KEPT_SECONDS = 5
-REMEMBERED_SECONDS = 24 * 3600
+SILENT_SECONDS = 30
 _REPLIES = "ops:replies"
-_SEEN = "ops:seen"
 logger = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True)
 class Depth:
-    """How much waits in one queue or stream."""
+    """How much waits in one queue or stream, and since when its oldest (None: not known)."""
 
     name: str
     kind: str
     waiting: int
+    oldest_seconds: float | None = None
+
+
+@dataclass(frozen=True)
+class Task:
+    """What a worker is at; the run's id where it is one."""
+
+    name: str
+    run_id: str = ""
 
 
 @dataclass(frozen=True)
 class Worker:
-    """One Celery worker: when it last answered, and the tasks it had in hand then."""
+    """One Celery worker: its last heartbeat, whether it answers, its tasks and its GPUs."""
 
     name: str
     seen_at: dt.datetime
     answers: bool
-    tasks: tuple[str, ...]
+    tasks: tuple[Task, ...]
+    gpus: tuple[Gpu, ...]
+
+    @property
+    def silent(self) -> bool:
+        """Tell whether it neither answers nor beats."""
+        age = (clock.now() - self.seen_at).total_seconds()
+        return not self.answers and age > SILENT_SECONDS
 
 
 def depths() -> list[Depth]:
@@ -51,7 +70,6 @@ def depths() -> list[Depth]:
     Raises:
         Unavailable: Valkey does not answer.
     """
-    prefix = settings.CELERY_BROKER_TRANSPORT_OPTIONS["global_keyprefix"]
     queues = [*QUEUES, *(f"serving.{shard}" for shard in settings.SERVING_SHARDS)]
     streams = [
         stream
@@ -59,56 +77,85 @@ def depths() -> list[Depth]:
         for stream in (*names.queues(shard), names.usage(shard))
     ]
     try:
-        tasks = valkey.broker().pipeline(transaction=False)
-        for name in queues:
-            tasks.llen(f"{prefix}{name}")
-        tasks.hlen(f"{prefix}unacked")
-        *waiting, held = tasks.execute()
-        requests = valkey.serving().pipeline(transaction=False)
-        for stream in streams:
-            requests.xlen(stream)
-        lengths = requests.execute()
+        return [*_queues(queues), *_streams(streams)]
     except RedisError as error:
-        raise _silent(error) from error
+        raise _unheard(error) from error
+
+
+def _queues(names_: Sequence[str]) -> list[Depth]:
+    prefix = settings.CELERY_BROKER_TRANSPORT_OPTIONS["global_keyprefix"]
+    ask = valkey.broker().pipeline(transaction=False)
+    for name in names_:
+        ask.llen(f"{prefix}{name}")
+        ask.lindex(f"{prefix}{name}", -1)  # Celery takes from the right
+    ask.hlen(f"{prefix}unacked")
+    *answers, held = ask.execute()
     return [
-        *(Depth(name, "queue", count) for name, count in zip(queues, waiting, strict=True)),
+        *(
+            Depth(name, "queue", answers[2 * place], _age(answers[2 * place + 1]))
+            for place, name in enumerate(names_)
+        ),
         Depth("unacked", "queue", held),
-        *(Depth(name, "stream", count) for name, count in zip(streams, lengths, strict=True)),
     ]
 
 
+def _streams(names_: Sequence[str]) -> list[Depth]:
+    ask = valkey.serving().pipeline(transaction=False)
+    for name in names_:
+        ask.xlen(name)
+        ask.xrange(name, count=1)
+    answers = ask.execute()
+    found = []
+    for place, name in enumerate(names_):
+        first = answers[2 * place + 1]
+        oldest = time.time() - int(first[0][0].split("-")[0]) / 1000 if first else None
+        shown = name.replace("{s", "serving.").replace("}:", " ")
+        found.append(Depth(shown, "stream", answers[2 * place], oldest))
+    return found
+
+
+def _age(message: str | None) -> float | None:
+    """Return how old a message of Celery is, by the header that `core.queue` gives it."""
+    try:
+        sent = json.loads(message or "")["headers"][queue.SENT_AT]
+    except (ValueError, TypeError, KeyError):
+        return None
+    return max(0.0, time.time() - float(sent))
+
+
 def workers() -> list[Worker]:
-    """Return every worker that answered within a day, by name; asked at most every 5 s.
+    """Return every worker that showed itself within a day, by name; asked at most every 5 s.
 
     Raises:
         Unavailable: Valkey does not answer.
     """
     try:
-        seen = cast("dict[str, dt.datetime]", cache.get(_SEEN) or {})
-        replies = cast("dict[str, tuple[str, ...]] | None", cache.get(_REPLIES))
+        there = presence.everybody()
+        replies = cast("dict[str, tuple[Task, ...]] | None", cache.get(_REPLIES))
         if replies is None:
             replies = _ask()
-            now = clock.now()
-            horizon = now - dt.timedelta(seconds=REMEMBERED_SECONDS)
-            seen = {name: at for name, at in seen.items() if at > horizon}
-            seen |= dict.fromkeys(replies, now)
-            cache.set(_SEEN, seen, timeout=REMEMBERED_SECONDS)
             cache.set(_REPLIES, replies, timeout=KEPT_SECONDS)
     except (RedisError, OperationalError) as error:
-        raise _silent(error) from error
+        raise _unheard(error) from error
     return [
-        Worker(name, at, name in replies, replies.get(name, ()))
-        for name, at in sorted(seen.items())
+        Worker(one.name, one.at, one.name in replies, replies.get(one.name, ()), one.gpus)
+        for one in there
     ]
 
 
-def _ask() -> dict[str, tuple[str, ...]]:
+def _ask() -> dict[str, tuple[Task, ...]]:
     """Broadcast "what are you at?" and collect answers; who is dead or stuck gives none."""
     inspect = queue.app.control.inspect(timeout=ANSWER_SECONDS)
-    found = inspect.active() or {}
-    return {name: tuple(str(task["name"]) for task in tasks) for name, tasks in found.items()}
+    found = cast("dict[str, list[dict[str, Any]]]", inspect.active() or {})
+    return {
+        name: tuple(
+            Task(str(task["name"]), str((task.get("kwargs") or {}).get("run_id", "")))
+            for task in tasks
+        )
+        for name, tasks in found.items()
+    }
 
 
-def _silent(error: Exception) -> Unavailable:
+def _unheard(error: Exception) -> Unavailable:
     logger.warning("ops_valkey_silent", error=str(error))
     return Unavailable(_("Valkey does not answer, so queues and workers can't be shown."))

@@ -14,6 +14,8 @@ from csp.constants import SELF
 from django.core.exceptions import ImproperlyConfigured
 
 from modelyard.embedded.record import running_env
+from modelyard.settings.people import *  # noqa: F403
+from modelyard.settings.people import SIGN_IN_ORIGINS, TLS
 
 ROOT = Path(__file__).resolve().parents[3]
 IN_CHECKOUT = (ROOT / "manage.py").exists()
@@ -30,6 +32,7 @@ env = environ.Env()
 
 DEBUG = False
 SECRET_KEY = env("SECRET_KEY", default="")
+SECRET_KEY_FALLBACKS = env.list("SECRET_KEY_FALLBACKS", default=[])
 API_KEY_PEPPER = env("API_KEY_PEPPER", default="")
 ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=["localhost", "127.0.0.1"])
 SITE_URL = env("SITE_URL", default="http://localhost:8000").rstrip("/")
@@ -39,6 +42,11 @@ CSRF_TRUSTED_ORIGINS = [SITE_URL]
 INSTALLED_APPS = [
     "modelyard.core",
     "tenants",
+    "tenants.controls",
+    "tenants.members",
+    "tenants.identity",
+    "tenants.rights",
+    "tenants.trail",
     "billing",
     "training.datasets",
     "training.labeling",
@@ -59,29 +67,41 @@ INSTALLED_APPS = [
     "allauth",
     "allauth.account",
     "allauth.mfa",
+    "allauth.usersessions",
+    "allauth.socialaccount",
+    "allauth.socialaccount.providers.google",
+    "allauth.socialaccount.providers.github",
+    "allauth.socialaccount.providers.openid_connect",
     "rest_framework",
     "drf_spectacular",
     "drf_spectacular_sidecar",
     "django_htmx",
     "csp",
+    "tenants.controls.apps.Waffle",
 ]
 
 MIDDLEWARE = [
+    "modelyard.core.http.client_address.ClientAddressMiddleware",
+    # What sets headers comes before what serves static files.
     "django.middleware.security.SecurityMiddleware",
+    "modelyard.core.http.headers.HeadersMiddleware",
+    "csp.middleware.CSPMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "modelyard.core.http.request_id.RequestIdMiddleware",
-    "csp.middleware.CSPMiddleware",
+    "modelyard.core.http.traffic.TrafficMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.locale.LocaleMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
+    "modelyard.core.http.nul.NulMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "allauth.account.middleware.AccountMiddleware",
+    "tenants.identity.middleware.IdentityMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
     "modelyard.core.http.problem.ProblemMiddleware",
     "tenants.http.TenantMiddleware",
-    "django.middleware.clickjacking.XFrameOptionsMiddleware",
 ]
 
 ROOT_URLCONF = "modelyard.urls"
@@ -125,7 +145,10 @@ CACHES = {
         "LOCATION": CACHE_URL,
         "KEY_PREFIX": "cache",
         "TIMEOUT": 300,
-    }
+        "OPTIONS": {"socket_connect_timeout": 2, "socket_timeout": 5},
+    },
+    # Flags: in the process, so that a page needs no Valkey for them, and never older than this.
+    "flags": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache", "TIMEOUT": 2},
 }
 
 # --- S3 ---------------------------------------------------------------------------------
@@ -176,6 +199,9 @@ ENGINE_BASES_DIR = env("ENGINE_BASES_DIR", default="")
 RUN_THREADS = env.int("RUN_THREADS", default=max(1, len(os.sched_getaffinity(0))))
 USAGE_FLUSH_SECONDS = env.float("USAGE_FLUSH_SECONDS", default=1.0)
 
+# --- Audit trail: each act is sealed and its chain's head copied within seconds ---------------
+AUDIT_SEAL_SECONDS = env.float("AUDIT_SEAL_SECONDS", default=5.0)
+
 # --- Labelling ----------------------------------------------------------------------------
 LABEL_LEASE_SECONDS = env.float("LABEL_LEASE_SECONDS", default=45.0)
 
@@ -190,6 +216,13 @@ PREDICT_DEADLINE_MS = env.int("PREDICT_DEADLINE_MS", default=5000)
 # --- Uploads ------------------------------------------------------------------------------
 UPLOAD_MAX_BYTES = env.int("UPLOAD_MAX_BYTES", default=2 * 1024**3)
 UPLOAD_PART_BYTES = 8 * 1024**2
+
+# --- Data rights: export, deletion, certificate (tenants.rights) ---------------------------------
+RIGHTS_LEASE_SECONDS = env.float("RIGHTS_LEASE_SECONDS", default=60.0)
+EXPORT_KEPT_DAYS = env.int("EXPORT_KEPT_DAYS", default=7)
+DELETION_GRACE_DAYS = env.int("DELETION_GRACE_DAYS", default=7)
+DELETION_STOP_SECONDS = env.float("DELETION_STOP_SECONDS", default=60.0)
+CERTIFICATE_KEY = env("CERTIFICATE_KEY", default="")
 
 # --- Billing: off (self-hosted, no limits), sandbox, stripe ---------------------------------
 BILLING = env("BILLING", default="off")
@@ -213,34 +246,7 @@ CHECKOUT_ORIGINS = {
     "stripe": ["https://checkout.stripe.com", "https://billing.stripe.com"],
 }[BILLING]
 
-# --- People -------------------------------------------------------------------------------
-AUTH_USER_MODEL = "tenants.User"
-AUTHENTICATION_BACKENDS = [
-    "django.contrib.auth.backends.ModelBackend",
-    "allauth.account.auth_backends.AuthenticationBackend",
-]
-AUTH_PASSWORD_VALIDATORS = [
-    {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
-    {
-        "NAME": "django.contrib.auth.password_validation.MinimumLengthValidator",
-        "OPTIONS": {"min_length": 10},
-    },
-    {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
-]
-ACCOUNT_ADAPTER = "tenants.accounts.AccountAdapter"
-ACCOUNT_USER_MODEL_USERNAME_FIELD = None
-ACCOUNT_LOGIN_METHODS = {"email"}
-ACCOUNT_SIGNUP_FIELDS = ["email*", "password1*"]
-ACCOUNT_EMAIL_VERIFICATION = "mandatory"
-ACCOUNT_EMAIL_VERIFICATION_BY_CODE_ENABLED = True
-ACCOUNT_LOGIN_BY_CODE_ENABLED = True
-ACCOUNT_PREVENT_ENUMERATION = True
-ACCOUNT_SIGNUP_REDIRECT_URL = "/"
-ACCOUNT_EMAIL_SUBJECT_PREFIX = ""
-ACCOUNT_LOGOUT_ON_GET = False
-LOGIN_URL = "/accounts/login/"
-LOGIN_REDIRECT_URL = "/"
-LOGOUT_REDIRECT_URL = "/accounts/login/"
+# --- Mail (how people sign in: modelyard.settings.people) -----------------------------------
 DEFAULT_FROM_EMAIL = env("DEFAULT_FROM_EMAIL", default="Modelyard <hello@localhost>")
 EMAIL_BACKEND = env("EMAIL_BACKEND", default="django.core.mail.backends.filebased.EmailBackend")
 EMAIL_FILE_PATH = env("MAIL_DIR", default=str(STATE_DIR / "mail"))
@@ -250,8 +256,14 @@ EMAIL_HOST_USER = env("EMAIL_HOST_USER", default="")
 EMAIL_HOST_PASSWORD = env("EMAIL_HOST_PASSWORD", default="")
 EMAIL_USE_TLS = env.bool("EMAIL_USE_TLS", default=False)
 
+# Whom a suspended workspace's people are told to write to; the sender of mail by default.
+SUPPORT_EMAIL = env("SUPPORT_EMAIL", default="")
+
+# --- Flags (tenants.controls.flags) ---------------------------------------------------------
+WAFFLE_FLAG_MODEL = "controls.Flag"
+WAFFLE_CACHE_NAME = "flags"
+
 # --- Browser ------------------------------------------------------------------------------
-TLS = SITE_URL.startswith("https://")
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = LANGUAGE_COOKIE_SECURE = TLS
 SESSION_COOKIE_NAME = "__Host-session" if TLS else "session"
 CSRF_COOKIE_NAME = "__Host-csrf" if TLS else "csrf"
@@ -260,22 +272,31 @@ SESSION_COOKIE_SAMESITE = "Lax"
 SECURE_CONTENT_TYPE_NOSNIFF = True
 SECURE_REFERRER_POLICY = "same-origin"
 SECURE_HSTS_SECONDS = 31536000 if TLS else 0
+SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = TLS
+# Health checks come from inside, without the proxy that ends TLS.
+SECURE_SSL_REDIRECT = TLS
+SECURE_REDIRECT_EXEMPT = [r"^livez$", r"^readyz$"]
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if TLS else None
 X_FRAME_OPTIONS = "DENY"
-_S3_ORIGIN = S3_PUBLIC_ENDPOINT_URL or S3_ENDPOINT_URL
+_S3_ORIGINS = [origin for origin in [S3_PUBLIC_ENDPOINT_URL or S3_ENDPOINT_URL] if origin]
 CONTENT_SECURITY_POLICY = {
     "DIRECTIVES": {
         "default-src": [SELF],
         "script-src": [SELF],
         "style-src": [SELF],
-        "img-src": [SELF, "data:"],
-        "connect-src": [SELF, *([_S3_ORIGIN] if _S3_ORIGIN else [])],
+        "img-src": [SELF, "data:", *_S3_ORIGINS],
+        "connect-src": [SELF, *_S3_ORIGINS],
         "object-src": ["'none'"],
         "base-uri": ["'none'"],
-        "form-action": [SELF, *CHECKOUT_ORIGINS],
+        "form-action": [SELF, *CHECKOUT_ORIGINS, *SIGN_IN_ORIGINS],
         "frame-ancestors": ["'none'"],
     }
 }
+
+# --- Requests to addresses that customers chose (modelyard.core.outbound) --------------------
+OUTBOUND_PORTS = env.list("OUTBOUND_PORTS", cast=int, default=[80, 443])
+# `host:port` that may be reached though it is not on the public internet.
+OUTBOUND_ALLOWED = frozenset(env.list("OUTBOUND_ALLOWED", default=[]))
 
 # --- Words --------------------------------------------------------------------------------
 LANGUAGE_CODE = "en"
@@ -295,6 +316,12 @@ STORAGES = {
 }
 WHITENOISE_USE_FINDERS = True
 WHITENOISE_AUTOREFRESH = False
+
+# --- Limits -------------------------------------------------------------------------------
+# Networks of our own proxies: their X-Forwarded-For says who the client is.
+TRUSTED_PROXIES = env.list("TRUSTED_PROXIES", default=[])
+# Widens (above 1) or narrows the plans' limits of the API, all of them alike.
+API_LIMITS_FACTOR = env.float("API_LIMITS_FACTOR", default=1.0)
 
 # --- API -----------------------------------------------------------------------------------
 DATA_UPLOAD_MAX_MEMORY_SIZE = 2 * 1024**2
@@ -319,6 +346,13 @@ SPECTACULAR_SETTINGS = {
     "SCHEMA_PATH_PREFIX": "/api/v1",
     "SCHEMA_PATH_PREFIX_INSERT": "",
     "PREPROCESSING_HOOKS": ["modelyard.core.http.schema.only_key_routes"],
+    "POSTPROCESSING_HOOKS": [
+        "drf_spectacular.hooks.postprocess_schema_enums",
+        "modelyard.core.http.schema.closed_bodies",
+        "modelyard.core.http.schema.lists",
+        "tenants.schema.every_route",
+        "modelyard.core.http.schema.refusals",
+    ],
 }
 
 # --- Logs: JSON lines on stdout in production, readable in development -------------------------

@@ -7,6 +7,7 @@ from django.http import HttpRequest
 from django.utils.translation import get_language_info
 
 from modelyard.web import selectors
+from tenants.controls import switches
 from tenants.models import User
 from tenants.selectors import membership_list
 
@@ -35,6 +36,9 @@ def shell(request: HttpRequest) -> dict[str, object]:
         "languages": [
             (code, get_language_info(code)["name_local"]) for code, _ in settings.LANGUAGES
         ],
+        "stopped": switches.stopped(),
+        "staff_session": getattr(request, "staff_session", None),
+        "suspension": getattr(request, "suspension", None),
         "sells": settings.BILLING != "off",
         "nav_counts": selectors.nav_counts(tenant.pk) if tenant else {},
     }

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 
 from django.urls import reverse
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy as later
 from django.utils.translation import ngettext
 
 from billing import plans, usage
@@ -18,6 +17,7 @@ from modelyard.web import svg
 from tenants.models import AuditEvent, Tenant
 from tenants.scoping.context import tenant_scope
 from tenants.selectors import audit_list, people_named
+from tenants.trail.words import ACTORS, act
 from training.datasets import selectors as datasets
 from training.jobs import progress
 from training.jobs import selectors as jobs
@@ -27,44 +27,6 @@ from training.serving import selectors as serving
 
 RECENT = 8
 HOURS = 24
-
-ACTS = {
-    "tenant.created": ("box", later("Workspace created")),
-    "key.created": ("key-round", later("API key created")),
-    "key.revoked": ("key-round", later("API key revoked")),
-    "dataset.created": ("database", later("Dataset created")),
-    "upload.started": ("cloud-upload", later("Upload started")),
-    "upload.received": ("cloud-upload", later("File uploaded")),
-    "upload.verifying": ("cloud-upload", later("File is being checked")),
-    "upload.mapping": ("cloud-upload", later("File checked")),
-    "upload.mapped": ("cloud-upload", later("Columns chosen")),
-    "upload.done": ("cloud-upload", later("File imported")),
-    "upload.rejected": ("circle-x", later("File not imported")),
-    "upload.abandoned": ("circle-x", later("Import stopped")),
-    "version.freezing": ("snowflake", later("Freezing started")),
-    "version.frozen": ("database", later("Dataset version frozen")),
-    "version.failed": ("circle-x", later("Freezing failed")),
-    "project.created": ("tags", later("Labelling project created")),
-    "project.frozen": ("tags", later("Labels frozen")),
-    "project.closed": ("tags", later("Labelling project closed")),
-    "project.suggestions": ("tags", later("Label suggestions chosen")),
-    "project.skipped_reopened": ("tags", later("Skipped rows put back")),
-    "project.open": ("tags", later("Labelling project opened")),
-    "run.submitted": ("play", later("Run started")),
-    "run.cancelled": ("circle-x", later("Run cancelled")),
-    "model_version.registered": ("box", later("Model version registered")),
-    "model_version.archived": ("box", later("Model version archived")),
-    "model_version.broken": ("circle-x", later("Model version found broken")),
-    "deployment.created": ("rocket", later("Deployment created")),
-    "deployment.live": ("rocket", later("Deployment serves")),
-    "deployment.failed": ("rocket", later("Deployment failed")),
-    "deployment.stopped": ("rocket", later("Deployment stopped")),
-    "run.retried": ("play", later("Run tried again")),
-    "plan.changed": ("credit-card", later("Plan changed")),
-}
-"""Action -> icon and words; an action that is not here is shown by its name."""
-ACTORS = {"key": later("an API key"), "system": later("by itself"), "staff": later("our staff")}
-"""Kind of an actor without a name -> who that is."""
 
 
 @dataclass(frozen=True)
@@ -152,15 +114,13 @@ def _recent(tenant: Tenant) -> list[dict[str, object]]:
     people = people_named([row.actor_id for row in rows if row.actor_kind == "user"])
     found = []
     for row in rows:
-        icon, words = ACTS.get(row.action, ("activity", row.action))
+        icon, words = act(row.action)
         name = row.facts.get("name", "")
         who = people.get(row.actor_id) or str(ACTORS.get(row.actor_kind, ""))
         found.append(
             {
                 "icon": icon,
-                "text": _("%(act)s: %(name)s") % {"act": words, "name": name}
-                if name
-                else str(words),
+                "text": _("%(act)s: %(name)s") % {"act": words, "name": name} if name else words,
                 "who": who,
                 "at": row.created_at,
             }

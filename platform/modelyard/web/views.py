@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from urllib.parse import quote
 
+from django.conf import settings
 from django.contrib.auth.decorators import login_required
 from django.db import connection
 from django.http import HttpRequest, HttpResponse, JsonResponse
@@ -68,7 +69,9 @@ def set_theme(request: HttpRequest) -> HttpResponse:
         following = "/"
     response = redirect(following)
     if chosen in THEMES:
-        response.set_cookie("theme", chosen, max_age=ONE_YEAR, samesite="Lax", httponly=True)
+        response.set_cookie(
+            "theme", chosen, max_age=ONE_YEAR, samesite="Lax", httponly=True, secure=settings.TLS
+        )
     else:
         response.delete_cookie("theme")
     return response

@@ -44,6 +44,8 @@ STATES = {
     "draining": ("warn", _("Draining")),
     "stopped": ("", _("Stopped")),
     "suspended": ("warn", _("Suspended")),
+    # exports
+    "ready": ("ok", _("Ready")),
     # API keys
     "active": ("ok", _("Active")),
     "revoked": ("", _("Revoked")),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from billing import entitlements, plans
 from training.datasets import selectors
 from training.datasets.services.datasets import dataset_create
+from training.datasets.services.expiring import uploads_expire
 from training.datasets.services.imports import import_run
 from training.datasets.services.inspection import inspect_run
 from training.datasets.services.labels import labels_apply
@@ -14,7 +15,11 @@ from training.datasets.services.uploads import (
     upload_abandon,
     upload_finish,
     upload_inspect_again,
+    upload_join,
+    upload_open,
     upload_parts,
+    upload_received,
+    upload_record,
     upload_start,
 )
 from training.datasets.services.versions import freeze_run, version_freeze
@@ -33,7 +38,12 @@ __all__ = [
     "upload_abandon",
     "upload_finish",
     "upload_inspect_again",
+    "upload_join",
+    "upload_open",
     "upload_parts",
+    "upload_received",
+    "upload_record",
     "upload_start",
+    "uploads_expire",
     "version_freeze",
 ]

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import math
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import PurePath
 from typing import Any
 
 from django.conf import settings
-from django.db import IntegrityError
 from django.utils.translation import gettext as _
 
 from billing import entitlements, plans
@@ -44,13 +44,26 @@ def topic(upload_id: uuid.UUID) -> str:
     return f"upload:{upload_id}"
 
 
-def upload_start(
-    *, actor: Actor, dataset_id: uuid.UUID, filename: str, size: int, client_key: str = ""
-) -> Upload:
-    """Open an upload of `size` bytes; the same `client_key` gets the same upload again.
+@dataclass(frozen=True)
+class Opened:
+    """A place in the store that parts can be sent to; no row speaks of it yet."""
+
+    upload_id: uuid.UUID
+    dataset_id: uuid.UUID
+    filename: str
+    size: int
+    storage_key: str
+    multipart_id: str
+
+
+@contextmanager
+def upload_open(
+    *, actor: Actor, dataset_id: uuid.UUID, filename: str, size: int
+) -> Iterator[Opened]:
+    """Check a file of `size` bytes and open a place in the store, given back if the block fails.
 
     Raises:
-        Invalid: `filename_missing`, `file_empty`, or `idempotency_mismatch`.
+        Invalid: `filename_missing`, `file_empty`.
         TooLarge: The file is larger than allowed.
         QuotaExceeded: The plan's storage is used up.
         NotFound: No such dataset.
@@ -60,34 +73,38 @@ def upload_start(
     _check_file(name, size)
     with tenant_scope(actor.tenant_id):
         dataset = selectors.dataset_get(dataset_id)
-        found = _known(client_key, dataset, name, size)
-        if found is not None:
-            return found
         entitlements.require(actor.tenant_id, plans.STORAGE_BYTES, size)
     upload_id = ids.new()
     key = storage.tenant_key(actor.tenant_id, "uploads", str(upload_id), "file")
-    multipart_id = storage.multipart_create(key)
+    opened = Opened(upload_id, dataset.pk, name, size, key, storage.multipart_create(key))
     try:
-        with tenant_scope(actor.tenant_id):
-            upload = Upload.objects.create(
-                id=upload_id,
-                dataset=dataset,
-                filename=name,
-                bytes=size,
-                client_key=client_key,
-                storage_key=key,
-                multipart_id=multipart_id,
-                moved_at=clock.now(),
-            )
-            audit.record(actor, "upload.started", upload, filename=name, bytes=size)
-    except IntegrityError:
-        storage.multipart_abort(key, multipart_id)
-        with tenant_scope(actor.tenant_id):
-            twin = _known(client_key, dataset, name, size)
-        if twin is None:
-            raise
-        return twin
+        yield opened
+    except BaseException:
+        storage.multipart_abort(key, opened.multipart_id)
+        raise
+
+
+def upload_record(*, actor: Actor, opened: Opened) -> Upload:
+    """Write the row of an upload whose place is open; needs an open scope."""
+    access.require(actor, "data.write")
+    upload: Upload = Upload.objects.create(
+        id=opened.upload_id,
+        dataset=selectors.dataset_get(opened.dataset_id),
+        filename=opened.filename,
+        bytes=opened.size,
+        storage_key=opened.storage_key,
+        multipart_id=opened.multipart_id,
+        moved_at=clock.now(),
+    )
+    audit.record(actor, "upload.started", upload, filename=upload.filename, bytes=upload.bytes)
     return upload
+
+
+def upload_start(*, actor: Actor, dataset_id: uuid.UUID, filename: str, size: int) -> Upload:
+    """Open an upload of `size` bytes, place and row; raises as `upload_open`."""
+    place = upload_open(actor=actor, dataset_id=dataset_id, filename=filename, size=size)
+    with place as opened, tenant_scope(actor.tenant_id):
+        return upload_record(actor=actor, opened=opened)
 
 
 def _check_file(name: str, size: int) -> None:
@@ -102,24 +119,6 @@ def _check_file(name: str, size: int) -> None:
             code="file_too_large",
             limit=settings.UPLOAD_MAX_BYTES,
         )
-
-
-def _known(client_key: str, dataset: Dataset, name: str, size: int) -> Upload | None:
-    if not client_key:
-        return None
-    if len(client_key) > 255:
-        raise Invalid(
-            _("The Idempotency-Key may have 255 characters."), code="idempotency_key_long"
-        )
-    upload: Upload | None = Upload.objects.filter(client_key=client_key).first()
-    if upload is None:
-        return None
-    if (upload.dataset_id, upload.filename, upload.bytes) != (dataset.pk, name, size):
-        raise Invalid(
-            _("This Idempotency-Key was used for another request. Use a new one."),
-            code="idempotency_mismatch",
-        )
-    return upload
 
 
 def part_count(upload: Upload) -> int:
@@ -159,8 +158,8 @@ def _not_receiving(upload: Upload) -> Conflict:
     )
 
 
-def upload_finish(*, actor: Actor, upload_id: uuid.UUID) -> Upload:
-    """Join the parts and have the file looked at; safe to repeat.
+def upload_join(*, actor: Actor, upload_id: uuid.UUID) -> None:
+    """Join the parts in the store; safe to repeat, and no row changes.
 
     Raises:
         Invalid: `incomplete`: parts are missing; send them and finish again.
@@ -171,16 +170,33 @@ def upload_finish(*, actor: Actor, upload_id: uuid.UUID) -> Upload:
         upload = selectors.upload_get(upload_id)
     if upload.status == Status.ABANDONED:
         raise _not_receiving(upload)
-    if upload.status != Status.RECEIVING:
-        return upload
-    _join(upload)
-    with tenant_scope(actor.tenant_id):
-        rows = Upload.objects.filter(pk=upload.pk)
-        if UPLOAD.advance(rows, Status.VERIFYING, moved_at=clock.now(), multipart_id=""):
-            audit.record(actor, "upload.received", upload, bytes=upload.bytes)
-            _ring("datasets.inspect", upload)
-        upload.refresh_from_db()
+    if upload.status == Status.RECEIVING:
+        _join(upload)
+
+
+def upload_received(*, actor: Actor, upload_id: uuid.UUID) -> Upload:
+    """Have a joined file looked at; safe to repeat; needs an open scope.
+
+    Raises:
+        Conflict: The upload was abandoned.
+    """
+    access.require(actor, "data.write")
+    upload = selectors.upload_get(upload_id)
+    if upload.status == Status.ABANDONED:
+        raise _not_receiving(upload)
+    rows = Upload.objects.filter(pk=upload.pk, status=Status.RECEIVING)
+    if UPLOAD.advance(rows, Status.VERIFYING, moved_at=clock.now(), multipart_id=""):
+        audit.record(actor, "upload.received", upload, bytes=upload.bytes)
+        _ring("datasets.inspect", upload)
+    upload.refresh_from_db()
     return upload
+
+
+def upload_finish(*, actor: Actor, upload_id: uuid.UUID) -> Upload:
+    """Join the parts and have the file looked at; safe to repeat; raises as `upload_join`."""
+    upload_join(actor=actor, upload_id=upload_id)
+    with tenant_scope(actor.tenant_id):
+        return upload_received(actor=actor, upload_id=upload_id)
 
 
 def _join(upload: Upload) -> None:
@@ -214,11 +230,15 @@ def _ring(task: str, upload: Upload) -> None:
 def upload_abandon(*, actor: Actor, upload_id: uuid.UUID) -> Upload:
     """Stop an upload or import at any moment before it is done; nothing of it stays.
 
+    Safe to repeat: what the store still has of an abandoned upload is deleted again.
+
     Raises:
         Conflict: It is done already.
     """
     access.require(actor, "data.write")
     with tenant_scope(actor.tenant_id):
+        # A parallel twin waits here, and then finds it abandoned.
+        Upload.objects.select_for_update().filter(pk=upload_id).first()
         upload = selectors.upload_get(upload_id)
         if upload.status != Status.ABANDONED:
             UPLOAD.require(upload, Status.ABANDONED, moved_at=clock.now())
@@ -249,14 +269,16 @@ def upload_inspect_again(
     upload = selectors.upload_get(upload_id)
     wish = {"encoding": encoding, "delimiter": delimiter, "header": header}
     _check_reading(wish)
+    chosen = {name: value for name, value in wish.items() if value is not None}
     UPLOAD.require(
         upload,
         Status.VERIFYING,
-        mapping={name: value for name, value in wish.items() if value is not None},
+        mapping=chosen,
         moved_at=clock.now(),
         attempt=0,
         lease_until=None,
     )
+    audit.record(actor, "upload.reread", upload, filename=upload.filename, **chosen)
     _ring("datasets.inspect", upload)
     return upload
 

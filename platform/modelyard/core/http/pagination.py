@@ -8,7 +8,9 @@ from typing import Any
 
 from django.db.models import QuerySet
 from django.utils.translation import gettext_lazy as _
+from rest_framework.exceptions import NotFound
 from rest_framework.pagination import CursorPagination
+from rest_framework.request import Request
 from rest_framework.response import Response
 
 from modelyard.core.errors import Invalid
@@ -22,6 +24,37 @@ class Pages(CursorPagination):
     page_size_query_param = "limit"
     max_page_size = 200
 
+    def get_page_size(self, request: Request) -> int:
+        """Return `limit`, or 50 without one.
+
+        Raises:
+            Invalid: It is not a number from 1 to 200.
+        """
+        text = request.query_params.get(self.page_size_query_param)
+        if text is None:
+            return self.page_size
+        if not text.isascii() or not text.isdigit() or not 1 <= int(text[:9]) <= self.max_page_size:
+            raise Invalid(
+                _("`limit` is the number of rows a page: 1 to %(most)d.")
+                % {"most": self.max_page_size},
+                code="limit_invalid",
+            )
+        return int(text)
+
+    def decode_cursor(self, request: Request) -> Any:
+        """Read the cursor of the address.
+
+        Raises:
+            Invalid: It is not one of ours.
+        """
+        try:
+            found = super().decode_cursor(request)
+            if found is not None and found.position is not None:
+                uuid.UUID(str(found.position))
+        except (NotFound, ValueError) as error:
+            raise _broken() from error
+        return found
+
     def get_paginated_response(self, data: object) -> Response:
         """Wrap one page."""
         following = self.get_next_link()
@@ -31,13 +64,19 @@ class Pages(CursorPagination):
         """Describe the wrapper for OpenAPI."""
         return {
             "type": "object",
-            "required": ["data", "has_more"],
+            "required": ["data", "next", "has_more"],
             "properties": {
                 "data": schema,
-                "next": {"type": "string", "format": "uri", "nullable": True},
+                "next": {"type": ["string", "null"], "format": "uri"},
                 "has_more": {"type": "boolean"},
             },
         }
+
+
+def _broken() -> Invalid:
+    return Invalid(
+        _("This page's link is broken. Go back to the first page."), code="cursor_invalid"
+    )
 
 
 @dataclass(frozen=True)
@@ -59,9 +98,7 @@ def keyset(rows: QuerySet[Any], cursor: str, *, size: int = 25) -> Keyset:
         try:
             rows = rows.filter(pk__lt=uuid.UUID(cursor))
         except ValueError as error:
-            raise Invalid(
-                _("This page's link is broken. Go back to the first page."), code="cursor_invalid"
-            ) from error
+            raise _broken() from error
     found = list(rows[: size + 1])
     more = found[size - 1].pk.hex if len(found) > size else ""
     return Keyset(found[:size], more)

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import structlog
-from django.core.exceptions import PermissionDenied
+from django.core.exceptions import PermissionDenied, RequestDataTooBig
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import render
@@ -32,6 +32,7 @@ _TITLES = {
     403: later("Not allowed"),
     404: later("Not found"),
     405: later("Method not allowed"),
+    406: later("Not acceptable"),
     409: later("Conflict"),
     413: later("Too large"),
     415: later("Unsupported media type"),
@@ -43,15 +44,15 @@ _TITLES = {
 
 
 def document(request: HttpRequest, error: errors.DomainError) -> dict[str, object]:
-    """Return the problem document of `error`."""
+    """Return the problem document of `error`; its data never replaces what every one has."""
     return {
+        **error.data,
         "type": f"urn:modelyard:problem:{error.code}",
         "title": str(_TITLES.get(error.status, _("Error"))),
         "status": error.status,
         "code": error.code,
         "detail": error.message,
         "request_id": request_id.of(request),
-        **error.data,
     }
 
 
@@ -130,6 +131,8 @@ def translate(error: Exception) -> errors.DomainError | None:
         return errors.NotFound(_("There is no such thing here. Check the address."))
     if isinstance(error, PermissionDenied):
         return errors.Forbidden(_("You may not do this. Ask an owner of the workspace."))
+    if isinstance(error, RequestDataTooBig):
+        return errors.TooLarge(_("The body may have 2 MiB. Upload files instead."))
     if isinstance(error, drf.APIException):
         return _from_drf(error)
     return None
@@ -183,6 +186,12 @@ def bad_request(request: HttpRequest, exception: Exception | None = None) -> Htt
     """Django's 400 handler."""
     del exception
     return respond(request, errors.DomainError(_("The request can't be read."), code="malformed"))
+
+
+def too_many(request: HttpRequest) -> HttpResponse:
+    """allauth's 429 handler."""
+    sentence = _("There were too many tries. Wait a minute, then try again.")
+    return respond(request, errors.TooMany(sentence, retry_after=60))
 
 
 def server_error(request: HttpRequest) -> HttpResponse:

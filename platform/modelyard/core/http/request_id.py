@@ -21,11 +21,13 @@ class RequestIdMiddleware:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
-        """Bind the id for the time of the request."""
+        """Bind the id for every line of the log that this request writes."""
         request_id = f"req_{ids.new().hex}"
         request.META["modelyard.request_id"] = request_id
-        with structlog.contextvars.bound_contextvars(request_id=request_id):
-            response = self.get_response(request)
+        # Kept until the thread's next request: Django writes "Not Found" after all middlewares.
+        structlog.contextvars.clear_contextvars()
+        structlog.contextvars.bind_contextvars(request_id=request_id)
+        response = self.get_response(request)
         response.headers[HEADER] = request_id
         return response
 

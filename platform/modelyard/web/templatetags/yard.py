@@ -45,17 +45,26 @@ def status(state: str, word: str = "") -> dict[str, Any]:
 
 @register.inclusion_tag("components/nav_link.html", takes_context=True)
 def nav_link(
-    context: template.Context, route: str, icon_name: str, label: str, count: Any = ""
+    context: template.Context,
+    route: str,
+    icon_name: str,
+    label: str,
+    count: Any = "",
+    more: str = "",
 ) -> dict[str, Any]:
-    """Write one line of the sidebar; it is current when the page is of the route's namespace."""
+    """Write one line of the sidebar.
+
+    It is current when the page is of the route's namespace, or of one of `more` (by spaces).
+    """
     request = context.get("request")
     match = getattr(request, "resolver_match", None)
+    spaces = {route.partition(":")[0], *more.split()}
     return {
         "url": reverse(route, args=[context["tenant"].slug]),
         "icon_name": icon_name,
         "label": label,
         "count": count,
-        "current": match is not None and route.partition(":")[0] in match.namespaces,
+        "current": match is not None and not spaces.isdisjoint(match.namespaces),
     }
 
 

@@ -1,0 +1,1 @@
+"""How the console writes times: to the second, sortable, the same in every language."""

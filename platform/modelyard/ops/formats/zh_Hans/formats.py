@@ -1,0 +1,3 @@
+"""Times of the console."""
+
+DATETIME_FORMAT = "Y-m-d H:i:s"

@@ -1,0 +1,1 @@
+"""What operators hold over tenants: suspension, switches, flags, sessions as support."""

@@ -1,0 +1,1 @@
+"""Writes of the controls, by area; each act of an operator leaves one line with its reason."""

@@ -1,0 +1,1 @@
+"""Writes: people's places, invitations, the workspace itself."""

@@ -1,0 +1,1 @@
+"""Data rights: export, deletion with a certificate, retention."""
