@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from playwright.sync_api import Page, expect
+from playwright.sync_api import TimeoutError as PlaywrightTimeout
 
 from tests.e2e.conftest import Visitor
 from tests.e2e.operator import become_operator, lose_a_run
@@ -90,7 +91,10 @@ def train(visitor: Visitor) -> None:
     page.wait_for_selector("[data-run]")
     seen = set()
     for _tick in range(1200):
-        seen.add(page.locator("[data-run-percent]").inner_text())
+        try:
+            seen.add(page.locator("[data-run-percent]").inner_text())
+        except PlaywrightTimeout as error:  # say what stands there instead
+            raise AssertionError(page.locator("body").inner_text()[:2000]) from error
         if page.locator("#run-progress").get_attribute("data-final") == "1":
             break
         if len(seen) == 4:

@@ -135,7 +135,7 @@ def processes(place: Place) -> list[ProcessSpec]:
             place.ops_port,
             {"DATABASE_URL": ops_login, "DJANGO_SETTINGS_MODULE": "modelyard.settings.ops"},
         ),
-        _worker(place, "worker-cpu", "default,imports,billing", "-P", "prefork", "-c", "2"),
+        _worker(place, "worker-cpu", "billing,default,imports", "-P", "prefork", "-c", "2"),
         _worker(place, "worker-train", "training", *_THREADS, "1"),
         _worker(place, "worker-serve", "serving.0", *_THREADS, "4", MODELYARD_SHARD="0"),
         _worker(place, "beat", "system", "-B", *_THREADS, "2", DATABASE_URL=ops_login),
