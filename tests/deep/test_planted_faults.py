@@ -39,7 +39,7 @@ FAULTS = {
         'TenantTable("datasets_upload", parents={"dataset_id": "datasets_dataset"}),',
         'TenantTable("datasets_upload", parents={"dataset_id": "datasets_dataset"}),\n'
         "        migrations.RunSQL(\n"
-        '            "alter table datasets_upload no force row level security"\n'
+        '            "alter table datasets_upload disable row level security"\n'
         "        ),",
         "tests/contract/test_catalog.py",
     ),
@@ -61,7 +61,7 @@ FAULTS = {
         'TenantTable("datasets_datasetversion"),\n'
         "        migrations.RunSQL(\n"
         '            "alter table datasets_datasetversion add constraint plain"\n'
-        '            " foreign key (dataset_id) references datasets_dataset (id)"\n'
+        '            " foreign key (dataset_id) references datasets_dataset (id) not valid"\n'
         "        ),",
         "tests/contract/test_catalog.py",
     ),
