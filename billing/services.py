@@ -140,7 +140,8 @@ def portal_open(*, actor: Actor) -> str:
     if account is None or not account.stripe_customer:
         raise Conflict(_("There is nothing to manage yet: buy a plan first."), code="no_customer")
     url = gateway.portal_create(
-        customer=account.stripe_customer, return_url=f"{settings.SITE_URL}{_usage_path(actor)}"
+        customer=account.stripe_customer,
+        return_url=f"{settings.SITE_URL}{_usage_path(actor)}?checkout=managed",
     )
     _recorded(actor, "billing.portal_opened")
     return url

@@ -147,14 +147,15 @@ def _checkout_note(
     if came == "canceled":
         title, body = _("Nothing was charged"), _("You left Stripe's page before paying.")
         return {"tone": "accent", "icon": "info", "title": title, "body": body, "again": 0}
+    if came == "managed":
+        return _managed_note(actor, _look(request))
     if came != "success":
         return None
     if standing.in_force.name in plans.SOLD:
         title = _("You are on the %(plan)s plan") % {"plan": standing.in_force.title}
         body = _("Stripe has confirmed the payment, and the new limits apply from now on.")
         return {"tone": "ok", "icon": "circle-check", "title": title, "body": body, "again": 0}
-    text = request.GET.get("look", "0")
-    look = int(text) if text.isdigit() and len(text) < 5 else 0
+    look = _look(request)
     if look % 10 == ASK_AT:
         services.account_refresh(actor=actor)
     body = _("This takes a few seconds, and this page goes on by itself.")
@@ -167,7 +168,26 @@ def _checkout_note(
     seconds = 1 if look <= PATIENCE else 5
     return {
         "tone": "accent", "icon": "clock", "title": title, "body": body,
-        "again": look + 1, "seconds": seconds,
+        "came": came, "again": look + 1, "seconds": seconds,
+    }  # fmt: skip
+
+
+def _look(request: HttpRequest) -> int:
+    """Return how often the page has looked again."""
+    text = request.GET.get("look", "0")
+    return int(text) if text.isdigit() and len(text) < 5 else 0
+
+
+def _managed_note(actor: Actor, look: int) -> dict[str, object] | None:
+    """Return what to say after Stripe's portal: what was changed there comes by an event."""
+    if look > PATIENCE:
+        return None
+    if look == 0:
+        services.account_refresh(actor=actor)
+    return {
+        "tone": "accent", "icon": "clock", "title": _("Back from Stripe"),
+        "body": _("What you changed there shows here within a few seconds."),
+        "came": "managed", "again": look + 1, "seconds": 1,
     }  # fmt: skip
 
 

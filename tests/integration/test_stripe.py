@@ -176,6 +176,19 @@ def test_the_return_page_waits_for_stripes_word_and_asks_itself_when_it_is_lost(
     assert "look=" not in usage_page(tenant, "?checkout=success&look=6")
 
 
+def test_who_comes_back_from_the_portal_sees_the_change_though_its_event_is_lost(
+    shop: Stand,
+) -> None:
+    tenant = subscribed(shop)
+    assert shop.press(open_portal(tenant), "end_now").status_code == 303
+    assert plan_of(tenant) == "team"
+    html = owner(tenant).get(f"/t/{tenant.slug}/usage/?checkout=managed").content.decode()
+    assert "Back from Stripe" in html
+    assert "checkout=managed&amp;look=1" in html
+    assert plan_of(tenant) == "free"
+    assert "look=" not in usage_page(tenant, "?checkout=managed&look=21")
+
+
 def test_nobody_pays_twice(shop: Stand) -> None:
     tenant = make_tenant()
     first, second = open_checkout(tenant), open_checkout(tenant)
