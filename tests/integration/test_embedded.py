@@ -156,6 +156,24 @@ def test_ports_are_kept_between_runs(tmp_path: Path) -> None:
     assert len(seen) == 1
 
 
+def test_processes_that_pick_ports_at_the_same_time_get_different_ones_and_all_are_kept(
+    tmp_path: Path,
+) -> None:
+    script = (
+        "import sys; from pathlib import Path; from modelyard.embedded.ports import PortBook\n"
+        "book = PortBook(Path(sys.argv[1]))\n"
+        "for number in range(20): book.port(f'{sys.argv[2]}-{number}')"
+    )
+    path = tmp_path / "ports.json"
+    pickers = [
+        subprocess.Popen([sys.executable, "-c", script, str(path), str(number)])
+        for number in range(6)
+    ]
+    assert [picker.wait(timeout=60) for picker in pickers] == [0] * 6
+    book = json.loads(path.read_text())
+    assert len(book) == len(set(book.values())) == 120
+
+
 def test_an_external_server_without_its_companions_is_refused_with_a_sentence(
     tmp_path: Path,
 ) -> None:

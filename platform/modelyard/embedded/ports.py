@@ -1,11 +1,11 @@
 """Free loopback ports, picked once, kept in the state folder and picked again only when taken."""
 
 import contextlib
+import fcntl
 import json
 import random
 import socket
-import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from modelyard.embedded.errors import StackError
@@ -18,11 +18,10 @@ _TRIES = 200
 
 
 class PortBook:
-    """The ports of one state folder, by name."""
+    """The ports of one state folder, by name; any number of threads and processes may share it."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._guard = threading.Lock()
 
     def port(
         self, name: str, *, offsets: Sequence[int] = (0,), preferred: int | None = None
@@ -40,7 +39,7 @@ class PortBook:
         Raises:
             StackError: `no_port` when none was found.
         """
-        with self._guard:
+        with self._alone():
             book = self._read()
             candidates = [port for port in (book.get(name), preferred) if port is not None]
             others = {port for key, port in book.items() if key != name}
@@ -64,6 +63,13 @@ class PortBook:
             KeyError: None is kept.
         """
         return self._read()[name]
+
+    @contextlib.contextmanager
+    def _alone(self) -> Iterator[None]:
+        # A lock of the file just opened: it keeps threads apart as well as processes.
+        with self._path.with_name(f"{self._path.name}.lock").open("a") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            yield
 
     def _read(self) -> dict[str, int]:
         # The file holds no data worth keeping: a broken one is picked anew.
