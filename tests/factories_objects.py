@@ -16,7 +16,15 @@ from tenants.rights.models import Export, Retention
 from tenants.scoping.context import tenant_scope
 from tests.factories import owner_of
 from tests.factories_members import make_invitation, make_place
-from training.datasets.models import Dataset, DatasetVersion, Example, Upload, VersionRow
+from training.datasets.models import (
+    Change,
+    ChangeRow,
+    Dataset,
+    DatasetVersion,
+    Example,
+    Upload,
+    VersionRow,
+)
 from training.jobs import recipes
 from training.jobs.models import Run, RunEvent
 from training.labeling.models import Annotation, Project, Suggestion, Task
@@ -35,6 +43,13 @@ def _dataset(tenant: Tenant) -> tuple[Dataset, Upload, Project, DatasetVersion]:
         dataset=dataset, upload=upload, line=2, data={"text": "fine"}, label="good",
         content_hash=uuid.uuid4().hex, group_hash=uuid.uuid4().hex,
     )  # fmt: skip
+    change = Change.objects.create(
+        dataset=dataset, kind="tag", status="done", actor="user:1", moved_at=now, rows=1,
+        params={"selection": {"ids": [str(example.pk)]}, "tag": "seen"},
+    )  # fmt: skip
+    ChangeRow.objects.create(
+        change=change, example=example, before={"tags": []}, after={"tags": ["seen"]}
+    )
     project = Project.objects.create(
         dataset=dataset, name="queue",
         labels=[{"name": "bad", "key": "1"}, {"name": "good", "key": "2"}],

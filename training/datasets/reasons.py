@@ -77,6 +77,9 @@ FILE: Mapping[str, Promise] = {
         "Reading the file took too much memory or time, so nothing was imported. Split it into "
         "smaller files and upload them one by one."
     ),
+    "work_lost": lazy(
+        "The workers on this died three times. Start it again; if that repeats, tell the operator."
+    ),
     "import_lost": lazy(
         "The import was interrupted several times and given up; nothing was imported. Upload the "
         "file again, and tell us if it happens once more."

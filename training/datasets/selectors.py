@@ -5,34 +5,48 @@ from __future__ import annotations
 import uuid
 from collections.abc import Mapping, Sequence
 
-from django.db.models import Count, OuterRef, QuerySet, Subquery, Sum
+from django.db import connection
+from django.db.models import BigIntegerField, Count, OuterRef, QuerySet, Subquery, Sum, Value
 from django.db.models.functions import Coalesce
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from modelyard.core import clock
 from modelyard.core.errors import Conflict, NotFound
-from tenants.scoping.context import tenant_scope
-from training.datasets.models import Dataset, DatasetVersion, Example, Upload, VersionRow
+from tenants.scoping.context import current_tenant_id, tenant_scope
+from training.datasets.models import (
+    Change,
+    Dataset,
+    DatasetVersion,
+    Example,
+    Tally,
+    Upload,
+    VersionRow,
+)
 from training.datasets.types import Finding, Progress, VersionFacts
 
 FEW_ROWS_A_LABEL = 20
+_BIG = BigIntegerField()
+_HASH = """
+select encode(sha256(convert_to(coalesce(
+  string_agg(content_hash, E'\\n' order by content_hash), ''), 'UTF8')), 'hex')
+from datasets_example where tenant_id = %s and dataset_id = %s and removed_in is null
+"""
 
 
-def _counted(model: type[Example | DatasetVersion]) -> Coalesce:
-    rows = (
-        model.objects.filter(dataset=OuterRef("pk"))
-        .order_by()
-        .values("dataset")
-        .annotate(n=Count("id"))
-        .values("n")
-    )
-    return Coalesce(Subquery(rows), 0)
+def _versions() -> Coalesce:
+    rows = DatasetVersion.objects.filter(dataset=OuterRef("pk")).order_by().values("dataset")
+    return Coalesce(Subquery(rows.annotate(n=Count("id")).values("n")), 0)
+
+
+def _live_rows() -> Coalesce:
+    rows = Tally.objects.filter(dataset=OuterRef("pk")).order_by().values("dataset")
+    return Coalesce(Subquery(rows.annotate(n=Sum("rows")).values("n")), Value(0), output_field=_BIG)
 
 
 def dataset_list() -> QuerySet[Dataset]:
     """Return the datasets with `example_count` and `version_count`, newest first."""
-    counts = {"example_count": _counted(Example), "version_count": _counted(DatasetVersion)}
+    counts = {"example_count": _live_rows(), "version_count": _versions()}
     return Dataset.objects.annotate(**counts).order_by("-id")
 
 
@@ -54,15 +68,15 @@ def dataset_get(dataset_id: uuid.UUID) -> Dataset:
 
 
 def example_list(dataset_id: uuid.UUID) -> QuerySet[Example]:
-    """Return a dataset's examples, newest first (for pages by id)."""
-    return Example.objects.filter(dataset=dataset_id).order_by("-id")
+    """Return a dataset's live examples, newest first (for pages by id)."""
+    return Example.live.filter(dataset=dataset_id).order_by("-id")
 
 
 def example_find(
     dataset_id: uuid.UUID, filters: Mapping[str, str], version: DatasetVersion | None
 ) -> QuerySet[Example]:
-    """Return a dataset's examples that match `q` (part of the text), `label` and `split`."""
-    rows = Example.objects.filter(dataset=dataset_id)
+    """Return the live examples that match `q` (part of the text), `label` and `split`."""
+    rows = Example.live.filter(dataset=dataset_id)
     if filters.get("q"):
         rows = rows.filter(data__text__icontains=filters["q"])
     if filters.get("label"):
@@ -77,36 +91,60 @@ def example_find(
 
 def example_first(dataset_id: uuid.UUID, count: int = 20) -> list[Example]:
     """Return the first examples in the order of the files."""
-    rows = Example.objects.filter(dataset=dataset_id).order_by("dataset", "upload", "line")
+    rows = Example.live.filter(dataset=dataset_id).order_by("dataset", "upload", "line")
     return list(rows[:count])
 
 
 def label_counts(dataset_id: uuid.UUID) -> dict[str, int]:
     """Return how many examples each label has, most frequent first; unlabelled are left out."""
-    rows = (
-        Example.objects.filter(dataset=dataset_id, label__isnull=False)
-        .values_list("label")
-        .annotate(n=Count("id"))
-        .order_by("-n", "label")
-    )
-    return {str(label): int(n) for label, n in rows}
+    rows = Tally.objects.filter(dataset=dataset_id, label__isnull=False, rows__gt=0)
+    ordered = rows.order_by("-rows", "label").values_list("label", "rows")
+    return {str(label): int(n) for label, n in ordered}
 
 
 def label_totals(dataset_ids: Sequence[uuid.UUID]) -> dict[uuid.UUID, int]:
     """Return how many different labels each dataset has."""
     rows = (
-        Example.objects.filter(dataset__in=dataset_ids)
+        Tally.objects.filter(dataset__in=dataset_ids, label__isnull=False, rows__gt=0)
         .order_by()
         .values_list("dataset")
-        .annotate(n=Count("label", distinct=True))
+        .annotate(n=Count("id"))
     )
     return dict(rows)
+
+
+def dataset_hash(dataset_id: uuid.UUID) -> str:
+    """Return the SHA-256, in hex, over the sorted content of the live rows.
+
+    The same rows give the same hash in whatever order they came; one character more gives
+    another.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute(_HASH, [current_tenant_id(), dataset_id])
+        return str(cursor.fetchone()[0])
+
+
+def change_list(dataset_id: uuid.UUID) -> QuerySet[Change]:
+    """Return a dataset's changes, newest first."""
+    return Change.objects.filter(dataset=dataset_id).order_by("-id")
+
+
+def change_get(change_id: uuid.UUID) -> Change:
+    """Return one change with its dataset.
+
+    Raises:
+        NotFound: There is none here.
+    """
+    change: Change | None = Change.objects.select_related("dataset").filter(pk=change_id).first()
+    if change is None:
+        raise NotFound(_("There is no such change here. Check the address."))
+    return change
 
 
 def distinct_texts(dataset_id: uuid.UUID) -> dict[str, int]:
     """Return how many different texts each label has."""
     rows = (
-        Example.objects.filter(dataset=dataset_id, label__isnull=False)
+        Example.live.filter(dataset=dataset_id, label__isnull=False)
         .values_list("label")
         .annotate(n=Count("group_hash", distinct=True))
         .order_by("label")
@@ -117,7 +155,7 @@ def distinct_texts(dataset_id: uuid.UUID) -> dict[str, int]:
 def conflicting_texts(dataset_id: uuid.UUID) -> int:
     """Return how many texts carry more than one label."""
     return (
-        Example.objects.filter(dataset=dataset_id, label__isnull=False)
+        Example.live.filter(dataset=dataset_id, label__isnull=False)
         .order_by()
         .values("group_hash")
         .annotate(n=Count("id"))
@@ -136,7 +174,8 @@ def finding_list(dataset_id: uuid.UUID) -> list[Finding]:
             conflicts,
         )
         found.append(Finding("conflicting_labels", conflicts, sentence % {"n": conflicts}))
-    unlabelled = Example.objects.filter(dataset=dataset_id, label__isnull=True).count()
+    bare = Tally.objects.filter(dataset=dataset_id, label=None).values_list("rows", flat=True)
+    unlabelled = bare.first() or 0
     if unlabelled:
         sentence = ngettext(
             "%(n)d example has no label; it stays in the dataset and out of versions.",
@@ -276,9 +315,9 @@ def version_rows_download(version_id: uuid.UUID) -> str:
 
 
 def example_count(tenant_id: uuid.UUID) -> int:
-    """Count the tenant's examples (billing's stock `examples`)."""
+    """Count the tenant's live examples (billing's stock `examples`)."""
     with tenant_scope(tenant_id):
-        return Example.objects.count()
+        return int(Tally.objects.aggregate(n=Sum("rows"))["n"] or 0)
 
 
 def stored_bytes(tenant_id: uuid.UUID) -> int:

@@ -1,4 +1,4 @@
-"""What an upload and a dataset version may become."""
+"""What uploads, versions, changes and other work on a dataset may become."""
 
 from __future__ import annotations
 
@@ -24,4 +24,28 @@ VERSION = StateMachine(
         "failed": frozenset(),
     },
 )
+WORK = StateMachine(
+    "work",
+    {
+        "waiting": frozenset({"running", "failed", "cancelled"}),
+        "running": frozenset({"done", "failed", "cancelled"}),
+        "done": frozenset({"waiting"}),
+        "failed": frozenset({"waiting"}),
+        "cancelled": frozenset({"waiting"}),
+    },
+)
+"""Of checks, pulls, exports and maps; from its end each may be started again."""
+CHANGE = StateMachine(
+    "change",
+    {
+        "waiting": frozenset({"running", "failed", "cancelled"}),
+        "running": frozenset({"done", "failed", "undoing"}),
+        "done": frozenset({"undoing"}),
+        "undoing": frozenset({"undone"}),
+        "undone": frozenset(),
+        "failed": frozenset({"undoing"}),
+        "cancelled": frozenset(),
+    },
+)
+"""A change that is stopped while it runs, or fails, is undone: nothing half-done stays."""
 SPLITS = ("train", "validation", "test")

@@ -28,6 +28,12 @@ def freeze(*, tenant_id: str, version_id: str) -> None:
     services.freeze_run(tenant_id=uuid.UUID(tenant_id), version_id=uuid.UUID(version_id))
 
 
+@shared_task(name="datasets.change", base=TenantTask, queue="imports")
+def change(*, tenant_id: str, change_id: str) -> None:
+    """Apply or undo a change of rows."""
+    services.change_run(tenant_id=uuid.UUID(tenant_id), change_id=uuid.UUID(change_id))
+
+
 @shared_task(name="datasets.sweep", base=SystemTask, queue="system")
 def sweep() -> None:
     """Ring again for what was lost."""

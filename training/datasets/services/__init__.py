@@ -4,6 +4,13 @@ from __future__ import annotations
 
 from billing import entitlements, plans
 from training.datasets import selectors
+from training.datasets.services.bulk import selection_of
+from training.datasets.services.changes import (
+    change_preview,
+    change_run,
+    change_start,
+    change_undo,
+)
 from training.datasets.services.datasets import dataset_create
 from training.datasets.services.expiring import uploads_expire
 from training.datasets.services.imports import import_run
@@ -28,12 +35,17 @@ entitlements.count_by(plans.EXAMPLES, selectors.example_count)
 entitlements.count_by(plans.STORAGE_BYTES, selectors.stored_bytes)
 
 __all__ = [
+    "change_preview",
+    "change_run",
+    "change_start",
+    "change_undo",
     "dataset_create",
     "freeze_run",
     "import_run",
     "import_start",
     "inspect_run",
     "labels_apply",
+    "selection_of",
     "sweep",
     "upload_abandon",
     "upload_finish",

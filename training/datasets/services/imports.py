@@ -22,7 +22,8 @@ from billing import entitlements, plans
 from modelyard.core import clock, ids, live, storage
 from modelyard.core.errors import NotFound, QuotaExceeded
 from tenants.scoping.context import tenant_scope
-from training.datasets import reasons
+from training.datasets import reasons, selectors
+from training.datasets.hashes import content_hash, group_hash
 from training.datasets.models import Example, Upload
 from training.datasets.readers import FileRefused
 from training.datasets.services import child
@@ -45,17 +46,6 @@ on conflict (tenant_id, dataset_id, content_hash) do nothing
 """
 
 
-def group_hash(text: str) -> str:
-    """Return what examples with the very same text share."""
-    return hashlib.sha256(text.encode()).hexdigest()
-
-
-def content_hash(text: str, label: str | None) -> str:
-    """Return what makes an example a true repeat of another: text and label."""
-    mark = b"\x00" if label is None else b"\x01" + label.encode()
-    return hashlib.sha256(text.encode() + mark).hexdigest()
-
-
 @dataclass
 class _Tally:
     """What this try has seen so far."""
@@ -76,8 +66,7 @@ def import_run(*, tenant_id: uuid.UUID, upload_id: uuid.UUID) -> None:
     claimed = claim(tenant_id, upload_id, Upload.Status.IMPORTING)
     if claimed is None:
         return
-    with tenant_scope(tenant_id):
-        tally = _Tally(standing=Example.objects.count())
+    tally = _Tally(standing=selectors.example_count(tenant_id))
     try:
         with tempfile.TemporaryDirectory(prefix="modelyard-upload-") as folder:
             _import(claimed, tally, Path(folder))

@@ -12,8 +12,8 @@ from modelyard.core.errors import Conflict
 from tenants import access
 from tenants.access import Actor
 from training.datasets import selectors
+from training.datasets.hashes import content_hash
 from training.datasets.models import Dataset, Example
-from training.datasets.services.imports import content_hash
 from training.datasets.services.versions import refuse_while_moving
 
 _CHUNK_ROWS = 2_000
@@ -50,7 +50,7 @@ def labels_apply(
     counts = {"labelled": 0, "corrected": 0, "unchanged": 0, "repeats": 0}
     ids = sorted(labels)
     for start in range(0, len(ids), _CHUNK_ROWS):
-        rows = Example.objects.filter(dataset=dataset, pk__in=ids[start : start + _CHUNK_ROWS])
+        rows = Example.live.filter(dataset=dataset, pk__in=ids[start : start + _CHUNK_ROWS])
         _apply(dataset, list(rows.order_by("pk")), labels, counts)
     return counts
 

@@ -11,11 +11,19 @@ from django.db.models import Q
 from modelyard.core import clock, queue
 from tenants import access
 from tenants.scoping.context import ops_scope
-from training.datasets.models import DatasetVersion, Upload
+from training.datasets.models import Change, DatasetVersion, Upload, Work
 from training.datasets.services.uploads import upload_abandon
 
 RECEIVING_HOURS = 24
 _TASKS = {Upload.Status.VERIFYING: "datasets.inspect", Upload.Status.IMPORTING: "datasets.import"}
+
+_WORK: dict[type[Work], tuple[str, str]] = {Change: ("datasets.change", "change_id")}
+"""The task of each kind of work, and the name by which it takes the row's id."""
+
+
+def work_add(model: type[Work], task: str, id_name: str) -> None:
+    """Have waiting and orphaned rows of this kind of work rung for again."""
+    _WORK[model] = (task, id_name)
 
 
 def sweep() -> int:
@@ -37,13 +45,26 @@ def sweep() -> int:
                 status="receiving", moved_at__lt=now - dt.timedelta(hours=RECEIVING_HOURS)
             ).values_list("tenant_id", "id")
         )
+        works = _sweep_work(waiting)
         for tenant_id, upload_id, status in uploads:
             _ring(_TASKS[Upload.Status(status)], tenant_id, upload_id=upload_id)
         for tenant_id, version_id in versions:
             _ring("datasets.freeze", tenant_id, version_id=version_id)
     for tenant_id, upload_id in stale:
         upload_abandon(actor=access.system(tenant_id), upload_id=upload_id)
-    return len(uploads) + len(versions) + len(stale)
+    return len(uploads) + len(versions) + len(stale) + works
+
+
+def _sweep_work(waiting: Q) -> int:
+    count = 0
+    for model, (task, id_name) in _WORK.items():
+        rows = model._default_manager.filter(  # noqa: SLF001 - Django's public spelling
+            waiting, status__in=["waiting", "running", "undoing"]
+        )
+        for tenant_id, row_id in rows.values_list("tenant_id", "id"):
+            _ring(task, tenant_id, **{id_name: row_id})
+            count += 1
+    return count
 
 
 def _ring(task: str, tenant_id: uuid.UUID, **ids: uuid.UUID) -> None:

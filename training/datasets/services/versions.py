@@ -25,6 +25,7 @@ from tenants.access import Actor
 from tenants.scoping.context import tenant_scope
 from training.datasets import selectors, splits
 from training.datasets.models import Dataset, DatasetVersion, Example, Upload, VersionRow
+from training.datasets.services.changes import refuse_while_changing
 from training.datasets.splits import Member, Shares
 from training.datasets.states import SPLITS, VERSION
 
@@ -52,7 +53,7 @@ def version_freeze(
     Raises:
         Invalid: `no_labelled_rows`, `one_label`, `label_too_small`, `too_few_rows`,
             `shares_wrong`, `seed_wrong`.
-        Conflict: `import_running`, `freeze_running`.
+        Conflict: `import_running`, `change_running`, `freeze_running`.
         NotFound: No such dataset.
     """
     access.require(actor, "data.write")
@@ -88,6 +89,7 @@ def refuse_while_moving(dataset: Dataset) -> None:
             _("A file is being imported into this dataset. Freeze it when that is done."),
             code="import_running",
         )
+    refuse_while_changing(dataset.pk)
     if DatasetVersion.objects.filter(dataset=dataset, status=Status.FREEZING).exists():
         raise Conflict(
             _("A version of this dataset is being frozen already. Wait for it."),
@@ -179,7 +181,7 @@ def _chunks(version: DatasetVersion) -> Iterator[list[Example]]:
             DatasetVersion.objects.filter(pk=version.pk, attempt=version.attempt).update(
                 lease_until=_lease_end()
             )
-            rows = Example.objects.filter(
+            rows = Example.live.filter(
                 dataset=version.dataset_id, label__isnull=False, content_hash__gt=last
             )
             chunk = list(rows.order_by("content_hash")[:_CHUNK_ROWS])

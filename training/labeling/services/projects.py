@@ -24,7 +24,8 @@ insert into labeling_task (id, tenant_id, created_at, project_id, example_id, st
   lease_owner, lease_page)
 select gen_random_uuid(), tenant_id, now(), %s, id, 'open', 0,
   row_number() over (order by upload_id, line), '', ''
-from datasets_example where tenant_id = %s and dataset_id = %s and (%s or label is null)
+from datasets_example where tenant_id = %s and dataset_id = %s and removed_in is null
+  and (%s or label is null)
 """
 
 

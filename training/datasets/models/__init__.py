@@ -1,0 +1,22 @@
+"""Datasets, their uploads, their examples, what was changed in them, their frozen versions."""
+
+from __future__ import annotations
+
+from training.datasets.models.change import Change, ChangeRow
+from training.datasets.models.dataset import Dataset, Tally
+from training.datasets.models.example import Example
+from training.datasets.models.upload import Upload
+from training.datasets.models.version import DatasetVersion, VersionRow
+from training.datasets.models.work import Work
+
+__all__ = [
+    "Change",
+    "ChangeRow",
+    "Dataset",
+    "DatasetVersion",
+    "Example",
+    "Tally",
+    "Upload",
+    "VersionRow",
+    "Work",
+]

@@ -1,0 +1,62 @@
+"""Datasets, and how many rows of each label they have."""
+
+from __future__ import annotations
+
+from django.db import models
+from django.db.models.functions import Lower
+from django.utils.translation import gettext_lazy as _
+
+from tenants.scoping.manager import TenantOwned
+
+TASKS = ["text_classification", "token_classification", "image_classification"]
+
+
+class Dataset(TenantOwned):
+    """Texts with labels under one name; it grows by uploads and is trained on by versions."""
+
+    name = models.CharField(_("name"), max_length=120)
+    task = models.CharField(max_length=32, default="text_classification")
+
+    # Filled by `selectors.dataset_list` and `dataset_get`.
+    example_count: int
+    version_count: int
+
+    class Meta(TenantOwned.Meta):
+        constraints = [
+            models.UniqueConstraint("tenant_id", Lower("name"), name="datasets_dataset_name"),
+            models.CheckConstraint(
+                condition=models.Q(task__in=TASKS), name="datasets_dataset_task"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class Tally(TenantOwned):
+    """How many live rows of a label a dataset has; kept by triggers, in the rows' transaction.
+
+    Counting a million rows takes longer than a page may, so nothing counts them.
+    """
+
+    dataset = models.ForeignKey(
+        Dataset,
+        db_constraint=False,
+        db_index=False,
+        on_delete=models.CASCADE,
+        related_name="tallies",
+    )
+    label = models.CharField(max_length=200, null=True)  # noqa: DJ001 - null: not labelled yet
+    rows = models.BigIntegerField()
+
+    class Meta(TenantOwned.Meta):
+        constraints = [
+            models.UniqueConstraint(
+                fields=["tenant_id", "dataset", "label"],
+                name="datasets_tally_once",
+                nulls_distinct=False,
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.rows} x {self.label}"

@@ -1,0 +1,89 @@
+"""Examples: the rows of a dataset."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from django.contrib.postgres.fields import ArrayField
+from django.db import models
+from django.db.models import QuerySet, Value
+
+from tenants.scoping.manager import TenantManager, TenantOwned
+from training.datasets.models.dataset import Dataset
+from training.datasets.models.upload import Upload
+
+
+class LiveManager(TenantManager["Example"]):
+    """The rows that no change removed."""
+
+    def get_queryset(self) -> QuerySet[Example]:
+        """Return the live rows of the tenant in scope."""
+        return super().get_queryset().filter(removed_in=None)
+
+
+class Example(TenantOwned):
+    """A row of a dataset; `live` are those that no change removed.
+
+    A true repeat (same text, same label) is kept once.
+
+    Attributes:
+        data: By the dataset's task; here `{"text": str}`.
+            and, where the record had more, `{"fields": {...}}`.
+        content_hash: SHA-256 of text and label, in hex; unique in the dataset, removed rows
+            included: a file that brings a removed row again adds nothing.
+        group_hash: SHA-256 of the text, in hex; one group never crosses splits.
+        tags: Short words of the customer's own, sorted.
+        origin: Where the row comes from when not from a file: `{"url", "licence", "at"}`.
+        removed_in: The change that removed it; null for a live row.
+    """
+
+    dataset = models.ForeignKey(
+        Dataset,
+        db_constraint=False,
+        db_index=False,
+        on_delete=models.CASCADE,
+        related_name="examples",
+    )
+    upload = models.ForeignKey(
+        Upload,
+        db_constraint=False,
+        db_index=False,
+        on_delete=models.CASCADE,
+        related_name="examples",
+    )
+    line = models.PositiveIntegerField()
+    data = models.JSONField()
+    label = models.CharField(max_length=200, null=True)  # noqa: DJ001 - null: not labelled yet
+    content_hash = models.CharField(max_length=64)
+    group_hash = models.CharField(max_length=64)
+    tags = ArrayField(models.CharField(max_length=64), default=list, db_default=Value("{}"))
+    origin = models.JSONField(null=True)
+    removed_in = models.UUIDField(null=True)
+
+    live: ClassVar[LiveManager] = LiveManager()
+
+    class Meta(TenantOwned.Meta):
+        constraints = [
+            models.UniqueConstraint(
+                fields=["tenant_id", "dataset", "content_hash"], name="datasets_example_once"
+            )
+        ]
+        indexes = [
+            models.Index(
+                fields=["tenant_id", "dataset", "upload", "line"], name="datasets_example_order"
+            ),
+            models.Index(fields=["tenant_id", "upload"], name="datasets_example_upload"),
+            models.Index(
+                fields=["tenant_id", "dataset", "id"],
+                condition=models.Q(removed_in=None),
+                name="datasets_example_live",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"line {self.line}: {self.label}"
+
+    @property
+    def text(self) -> str:
+        """The text, as it was in the file."""
+        return str(self.data["text"])
