@@ -58,9 +58,7 @@ def sweep() -> int:
 def _sweep_work(waiting: Q) -> int:
     count = 0
     for model, (task, id_name) in _WORK.items():
-        rows = model._default_manager.filter(  # noqa: SLF001 - Django's public spelling
-            waiting, status__in=["waiting", "running", "undoing"]
-        )
+        rows = model.objects.filter(waiting, status__in=["waiting", "running", "undoing"])
         for tenant_id, row_id in rows.values_list("tenant_id", "id"):
             _ring(task, tenant_id, **{id_name: row_id})
             count += 1

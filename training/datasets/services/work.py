@@ -11,7 +11,7 @@ import datetime as dt
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Generic, TypeVar, cast
+from typing import Generic, TypeVar
 
 from django.conf import settings
 from django.db.models import F, Q
@@ -53,7 +53,7 @@ class Claim(Generic[Row]):
         Raises:
             WorkLost: Write nothing more.
         """
-        rows = type(self.row)._default_manager.filter(  # noqa: SLF001
+        rows = type(self.row).objects.filter(
             pk=self.row.pk, attempt=self.row.attempt, status=self.row.status
         )
         if not rows.update(lease_until=_lease_end(), **fields):
@@ -94,7 +94,7 @@ def claim(
     """
     now = clock.now()
     with tenant_scope(tenant_id):
-        rows = model._default_manager.filter(pk=row_id)  # noqa: SLF001
+        rows = model.objects.filter(pk=row_id)
         free = Q(lease_until=None) | Q(lease_until__lt=now)
         if running == "running":
             waiting = rows.filter(status="waiting")
@@ -104,7 +104,7 @@ def claim(
         )
         if not taken:
             return None
-        row = cast("Row", rows.get())
+        row = rows.get()
     claimed = Claim(row, machine)
     if row.attempt > MAX_ATTEMPTS and running == "running":
         claimed.fail("work_lost")
