@@ -20,12 +20,14 @@ from billing.tasks import flush_usage
 from modelyard.core import valkey
 from tenants.models import AuditEvent, Membership, Tenant
 from tenants.scoping.context import tenant_scope
-from tests.factories import add_member, bearer, make_key, make_tenant, signed_in
+from tests.factories import add_member, bearer, make_key, make_tenant, owner_of, signed_in
 from tests.factories_datasets import csv_of, import_file, make_dataset
 from tests.factories_labeling import make_project, unlabelled_rows
 from tests.factories_serving import deploy, make_version, serving_child
 from tests.serving_shard import wait_for
+from training.datasets import services
 from training.datasets.models import DatasetVersion, Example
+from training.labeling import selectors
 from training.labeling.models import Annotation, Project, Suggestion, Task
 from training.serving import door
 from training.serving.runtime import names
@@ -280,7 +282,13 @@ def test_the_accepted_labels_become_a_frozen_version_and_can_not_be_undone_any_m
     labeler = label_all(tenant, project, "good", "bad")
     frozen = labeler.post("freeze", {}, 201)
     assert frozen["number"] == 1
-    assert frozen["counts"] == {"labelled": 40, "corrected": 0, "unchanged": 0, "repeats": 0}
+    assert frozen["counts"] == {
+        "labelled": 40,
+        "corrected": 0,
+        "unchanged": 0,
+        "repeats": 0,
+        "removed": 0,
+    }
     with tenant_scope(tenant.pk):
         version = DatasetVersion.objects.get(pk=frozen["version_id"])
         assert version.status == "frozen"
@@ -290,6 +298,28 @@ def test_the_accepted_labels_become_a_frozen_version_and_can_not_be_undone_any_m
         assert AuditEvent.objects.filter(action="project.frozen").count() == 1
     assert labeler.undo(str(task), f"c-{task}") == "frozen"
     assert labeler.post("freeze", {}, 422)["code"] == "nothing_to_freeze"
+
+
+def test_rows_removed_from_the_dataset_are_not_handed_out_and_their_labels_are_counted_apart(
+    tenant: Tenant, project: Project
+) -> None:
+    with tenant_scope(tenant.pk):
+        seen, unseen = Example.live.order_by("upload", "line")[:2]
+        services.change_start(
+            actor=owner_of(tenant), dataset_id=project.dataset_id, kind="remove",
+            params={"selection": {"ids": [str(unseen.pk)]}},
+        )  # fmt: skip
+    label_all(tenant, project, "good", "bad")
+    with tenant_scope(tenant.pk):
+        assert Task.objects.get(example=unseen).status == "open"
+        found = selectors.project_counts(project.pk)
+        assert (found.waiting, found.accepted) == (0, 39)
+        services.change_start(
+            actor=owner_of(tenant), dataset_id=project.dataset_id, kind="remove",
+            params={"selection": {"ids": [str(seen.pk)]}},
+        )  # fmt: skip
+    counts = Labeler(tenant, project).post("freeze", {}, 201)["counts"]
+    assert (counts["labelled"], counts["removed"]) == (38, 1)
 
 
 def test_labels_that_can_not_be_frozen_are_not_written_either(
@@ -319,7 +349,7 @@ def test_a_project_over_all_rows_corrects_labels_and_leaves_repeats_alone(tenant
     pairs += [(tasks["film 1"], "bad"), (tasks["film 2"], "bad")]
     assert set(labeler.answer(*pairs)) == {"saved"}
     counts = labeler.post("freeze", {}, 201)["counts"]
-    assert counts == {"labelled": 0, "corrected": 1, "unchanged": 2, "repeats": 1}
+    assert counts == {"labelled": 0, "corrected": 1, "unchanged": 2, "repeats": 1, "removed": 0}
 
 
 def test_a_project_needs_labels_rows_and_a_name_of_its_own(tenant: Tenant) -> None:

@@ -16,6 +16,9 @@ from training.labeling.models import Annotation, Project, Suggestion, Task
 from training.labeling.types import Counts
 
 Status = Task.Status
+ENDED = Q(status__in=[Status.ACCEPTED, Status.SKIPPED])
+LIVE = Q(example__removed_in=None)
+"""What a task meets whose example was not removed from the dataset in the meantime."""
 
 
 def _counted(condition: Q) -> Coalesce:
@@ -25,8 +28,7 @@ def _counted(condition: Q) -> Coalesce:
 
 def project_list() -> QuerySet[Project]:
     """Return the projects with dataset, `task_count` and `done_count`, newest first."""
-    done = Q(status__in=[Status.ACCEPTED, Status.SKIPPED])
-    counts = {"task_count": _counted(Q()), "done_count": _counted(done)}
+    counts = {"task_count": _counted(LIVE | ENDED), "done_count": _counted(ENDED)}
     return Project.objects.select_related("dataset").annotate(**counts).order_by("-id")
 
 
@@ -49,7 +51,7 @@ def free() -> Q:
 
 def project_counts(project_id: uuid.UUID) -> Counts:
     """Return how many tasks are in which state."""
-    tasks = Task.objects.filter(project=project_id)
+    tasks = Task.objects.filter(LIVE | ENDED, project=project_id)
     found = tasks.aggregate(
         waiting=Count("id", filter=free()),
         unanswered=Count("id", filter=Q(status__in=[Status.OPEN, Status.LEASED])),
@@ -96,7 +98,7 @@ def task_list(task_ids: Sequence[uuid.UUID]) -> list[Task]:
 def without_suggestion(project_id: uuid.UUID, count: int) -> list[Task]:
     """Return the next tasks that nobody has answered and no model has seen, with example."""
     rows = Task.objects.filter(
-        project=project_id, status__in=[Status.OPEN, Status.LEASED], suggestions=None
+        LIVE, project=project_id, status__in=[Status.OPEN, Status.LEASED], suggestions=None
     )
     rows = rows.select_related("example").order_by(F("priority").desc(), "seq")
     return list(rows[:count])

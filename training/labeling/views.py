@@ -62,11 +62,18 @@ def freeze_sentence(number: int, counts: dict[str, int]) -> str:
         "Version %(v)d is being frozen with %(n)d new labels.",
         new,
     ) % {"v": number, "n": new}
-    if not counts["repeats"]:
-        return said
-    repeated = ngettext(
-        "%(n)d row repeats a text that has this label already, and stays as it was.",
-        "%(n)d rows repeat a text that has this label already, and stay as they were.",
-        counts["repeats"],
-    ) % {"n": counts["repeats"]}
-    return f"{said} {repeated}"
+    if counts["repeats"]:
+        repeated = ngettext(
+            "%(n)d row repeats a text that has this label already, and stays as it was.",
+            "%(n)d rows repeat a text that has this label already, and stay as they were.",
+            counts["repeats"],
+        ) % {"n": counts["repeats"]}
+        said = f"{said} {repeated}"
+    if counts["removed"]:
+        removed = ngettext(
+            "%(n)d labelled row was removed from the dataset, so its label is not in it.",
+            "%(n)d labelled rows were removed from the dataset, so their labels are not in it.",
+            counts["removed"],
+        ) % {"n": counts["removed"]}
+        said = f"{said} {removed}"
+    return said

@@ -36,8 +36,8 @@ def labels_apply(
 
     Returns:
         How many examples were `labelled` (had no label), `corrected` (had another), `unchanged`
-        (had this one), and `repeats` (the dataset has the text with this label already, so the
-        row stays as it was).
+        (had this one), `repeats` (the dataset has the text with this label already, so the
+        row stays as it was), and `removed` (a change took the row out of the dataset).
 
     Raises:
         Conflict: `import_running`, `freeze_running`.
@@ -47,11 +47,13 @@ def labels_apply(
     dataset = selectors.dataset_get(dataset_id)
     Dataset.objects.select_for_update().get(pk=dataset.pk)
     refuse_while_moving(dataset)
-    counts = {"labelled": 0, "corrected": 0, "unchanged": 0, "repeats": 0}
+    counts = {"labelled": 0, "corrected": 0, "unchanged": 0, "repeats": 0, "removed": 0}
     ids = sorted(labels)
     for start in range(0, len(ids), _CHUNK_ROWS):
-        rows = Example.live.filter(dataset=dataset, pk__in=ids[start : start + _CHUNK_ROWS])
-        _apply(dataset, list(rows.order_by("pk")), labels, counts)
+        chunk = ids[start : start + _CHUNK_ROWS]
+        rows = list(Example.live.filter(dataset=dataset, pk__in=chunk).order_by("pk"))
+        counts["removed"] += len(chunk) - len(rows)
+        _apply(dataset, rows, labels, counts)
     return counts
 
 

@@ -63,7 +63,8 @@ def lease_next(
     until = lease_end()
     mine = Q(status=Task.Status.LEASED, lease_owner=owner_of(actor), lease_page=page)
     wanted = selectors.free() | mine if resume else selectors.free()
-    rows = Task.objects.select_for_update(skip_locked=True).filter(wanted, project=project)
+    rows = Task.objects.select_for_update(skip_locked=True, of=("self",))
+    rows = rows.filter(wanted, selectors.LIVE, project=project)
     found = [task.pk for task in rows.order_by("-priority", "seq")[: min(count, MAX_TASKS)]]
     TASK.advance(
         Task.objects.filter(pk__in=found),
