@@ -23,7 +23,7 @@ from billing.models import Account, LimitOverride
 from billing.periods import Period
 from billing.plans import Plan
 from modelyard.core import clock
-from modelyard.core.errors import QuotaExceeded
+from modelyard.core.errors import QuotaExceeded, TooLarge
 from tenants import selectors as tenants
 from tenants.limits import allowance
 from tenants.members import seats
@@ -120,6 +120,43 @@ def require(tenant_id: uuid.UUID, limit: str, amount: int, *, stands: int | None
     standing = stands if stands is not None else used(tenant_id, limit) or 0
     if standing + amount > most:
         raise exceeded(tenant_id, limit, most=most, standing=standing)
+
+
+def file_limit(tenant_id: uuid.UUID) -> int:
+    """Return how many bytes a file that the tenant uploads may have."""
+    ours: int = settings.UPLOAD_MAX_BYTES
+    most = current(tenant_id).plan.file_bytes
+    return ours if most is None else min(most, ours)
+
+
+def require_file(tenant_id: uuid.UUID, name: str, size: int) -> None:
+    """Pass when the plan and this installation take a file of `size` bytes.
+
+    Raises:
+        TooLarge: `file_too_large`, with limit, size and a sentence; with upgrade_url where a
+            larger plan takes larger files.
+    """
+    most = file_limit(tenant_id)
+    if size <= most:
+        return
+    facts = {
+        "name": name,
+        "size": amounts.short(plans.STORAGE_BYTES, size),
+        "limit": amounts.short(plans.STORAGE_BYTES, most),
+        "plan": current(tenant_id).plan.title,
+    }
+    if most == settings.UPLOAD_MAX_BYTES:
+        sentence = _(
+            "%(name)s has %(size)s, and a file may have %(limit)s. "
+            "Split it, or compress it with gzip, and upload the parts one by one."
+        )
+        raise TooLarge(sentence % facts, code="file_too_large", limit=most, size=size)
+    sentence = _(
+        "%(name)s has %(size)s, and the %(plan)s plan takes files of %(limit)s. Split it, "
+        "or compress it with gzip, and upload the parts one by one; or upgrade the plan."
+    )
+    url = f"{settings.SITE_URL}{_usage_path(tenants.tenant_get(tenant_id).slug)}"
+    raise TooLarge(sentence % facts, code="file_too_large", limit=most, size=size, upgrade_url=url)
 
 
 def exceeded(tenant_id: uuid.UUID, limit: str, *, most: int, standing: int) -> QuotaExceeded:

@@ -43,6 +43,7 @@ KEY_SHARE = 0.8
 """Of the rate of predictions, what one key may take: a key that runs away leaves room."""
 MINUTE_MS = 60_000
 HOUR_MS = 60 * MINUTE_MS
+MIB = 1 << 20
 GIB = 1 << 30
 
 
@@ -58,6 +59,7 @@ class Plan:
         rate: Requests a second at the door of predictions, in the long run.
         burst: Requests that may come at once.
         api: What the rest of the API may be asked: by the workspace, and by each key or member.
+        file_bytes: The largest file that may be uploaded; None leaves it to the installation.
     """
 
     name: str
@@ -67,6 +69,7 @@ class Plan:
     rate: float
     burst: int
     api: Allowances
+    file_bytes: int | None = None
 
     @property
     def title(self) -> str:
@@ -99,6 +102,7 @@ FREE = Plan(
         tenant=Allowance(rate=20.0, burst=200, at_once=12),
         each=Allowance(rate=10.0, burst=120, at_once=8),
     ),
+    file_bytes=500 * MIB,
 )
 TEAM = Plan(
     name="team",
@@ -120,6 +124,7 @@ TEAM = Plan(
         tenant=Allowance(rate=100.0, burst=1_000, at_once=48),
         each=Allowance(rate=50.0, burst=500, at_once=24),
     ),
+    file_bytes=10 * GIB,
 )
 SELF_HOSTED = Plan(
     name="self-hosted",

@@ -5,7 +5,6 @@ from __future__ import annotations
 import uuid
 from typing import Any
 
-from django.conf import settings
 from django.http import HttpResponseRedirect
 from django.urls import reverse
 from drf_spectacular.utils import OpenApiResponse, extend_schema
@@ -19,8 +18,11 @@ from tenants.api_base import TenantApiView
 from tenants.http import actor_of, tenant_of
 from tenants.scoping.context import tenant_scope
 from training.datasets import selectors, services, wire
+from training.datasets.models import Upload
+from training.datasets.types import Arrived
 
 READ_WRITE = {"GET": "data.read", "POST": "data.write", "DELETE": "data.write"}
+SIGNED_AT_START = 100
 GUESSED = ("encoding", "delimiter", "header")
 
 
@@ -115,27 +117,47 @@ class DatasetUploads(TenantApiView):
     @extend_schema(
         operation_id="uploads_start",
         request=wire.UploadIn,
-        responses={201: wire.UploadStartedOut},
-        summary="Start an upload: get URLs to PUT the parts of a file to",
+        responses={
+            200: OpenApiResponse(wire.UploadStartedOut, "The open upload of the same file"),
+            201: wire.UploadStartedOut,
+        },
+        summary="Start an upload, or go on with one: get URLs to PUT the parts of a file to",
     )
     def post(self, request: Request, dataset_id: uuid.UUID) -> Response:
-        """Open a multipart upload and sign its parts."""
+        """Open a multipart upload, or find the open one of the same file, and sign its parts."""
         given = _valid(wire.UploadIn, request)
+        file = {
+            "dataset_id": dataset_id,
+            "filename": given["filename"],
+            "size": given["bytes"],
+            "fingerprint": given.get("fingerprint", ""),
+        }
         actor = actor_of(request)
-        place = services.upload_open(
-            actor=actor, dataset_id=dataset_id, filename=given["filename"], size=given["bytes"]
-        )
-        with place as opened, self.work(request) as keep:
+        found = services.upload_resume(actor=actor, **file)
+        if found is not None:
+            with self.work(request) as keep:
+                return keep(_started(request, *found, status=200))
+        with services.upload_open(actor=actor, **file) as opened, self.work(request) as keep:
             upload = services.upload_record(actor=actor, opened=opened)
-            body = {
-                "id": upload.pk,
-                "status": upload.status,
-                "part_bytes": settings.UPLOAD_PART_BYTES,
-                "parts": services.upload_parts(actor=actor, upload=upload),
-                "finish_url": _address(request, "upload-finish", upload_id=upload.pk),
-                "abort_url": _address(request, "upload-abandon", upload_id=upload.pk),
-            }
-            return keep(Response(wire.UploadStartedOut(body).data, status=201))
+            arrived = services.upload_empty(upload)
+            return keep(_started(request, upload, arrived, status=201))
+
+
+def _started(request: Request, upload: Upload, arrived: Arrived, *, status: int) -> Response:
+    """Answer with an open upload and signed URLs for the first parts that are missing."""
+    there = frozenset(arrived.numbers)
+    missing = [n for n in range(1, arrived.part_count + 1) if n not in there][:SIGNED_AT_START]
+    body = {
+        **wire.arrived_body(arrived),
+        "id": upload.pk,
+        "status": upload.status,
+        "resumed": status == 200,
+        "parts": services.upload_parts(actor=actor_of(request), upload=upload, numbers=missing),
+        "parts_url": _address(request, "upload-parts", upload_id=upload.pk),
+        "finish_url": _address(request, "upload-finish", upload_id=upload.pk),
+        "abort_url": _address(request, "upload-abandon", upload_id=upload.pk),
+    }
+    return Response(wire.UploadStartedOut(body).data, status=status)
 
 
 def _abandon(view: TenantApiView, request: Request, upload_id: uuid.UUID) -> Response:
@@ -189,10 +211,23 @@ class UploadAbandon(TenantApiView):
 
 
 class UploadParts(TenantApiView):
-    """Sign parts again, where URLs ran out."""
+    """The parts of an open upload: which have arrived, and where to PUT others."""
 
     permissions = READ_WRITE
     long_lived = True
+
+    @extend_schema(
+        operation_id="uploads_arrived",
+        responses=wire.ArrivedOut,
+        summary="See which parts of an open upload have arrived",
+    )
+    def get(self, request: Request, upload_id: uuid.UUID) -> Response:
+        """Ask the store what it has."""
+        actor = actor_of(request)
+        with tenant_scope(actor.tenant_id):
+            upload = selectors.upload_get(upload_id)
+        arrived = services.upload_arrived(actor=actor, upload=upload)
+        return Response(wire.ArrivedOut(wire.arrived_body(arrived)).data)
 
     @extend_schema(
         operation_id="uploads_parts",
@@ -201,13 +236,13 @@ class UploadParts(TenantApiView):
         summary="Get fresh URLs for parts",
     )
     def post(self, request: Request, upload_id: uuid.UUID) -> Response:
-        """Return URLs for the given part numbers."""
+        """Return URLs for the given part numbers; they hold for an hour."""
         given = _valid(wire.PartsIn, request)
-        actor = actor_of(request)
-        with tenant_scope(actor.tenant_id):
-            upload = selectors.upload_get(upload_id)
-        parts = services.upload_parts(actor=actor, upload=upload, numbers=given["numbers"])
         with self.work(request) as keep:
+            upload = selectors.upload_get(upload_id)
+            parts = services.upload_parts(
+                actor=actor_of(request), upload=upload, numbers=given["numbers"]
+            )
             return keep(Response(wire.PartsOut({"parts": parts}).data))
 
 

@@ -196,6 +196,21 @@ def upload_list(dataset_id: uuid.UUID) -> QuerySet[Upload]:
     return Upload.objects.filter(dataset=dataset_id).order_by("-id")
 
 
+def upload_same(dataset_id: uuid.UUID, filename: str, size: int, fingerprint: str) -> Upload | None:
+    """Return the newest upload of this very file that is still on its way; None without one."""
+    if not fingerprint:
+        return None
+    rows = Upload.objects.filter(
+        dataset=dataset_id, status="receiving", filename=filename, bytes=size
+    )
+    return rows.filter(fingerprint=fingerprint).order_by("-id").first()
+
+
+def upload_receiving(dataset_id: uuid.UUID) -> QuerySet[Upload]:
+    """Return a dataset's uploads that are still on their way, newest first."""
+    return Upload.objects.filter(dataset=dataset_id, status="receiving").order_by("-id")
+
+
 def upload_active() -> QuerySet[Upload]:
     """Return the uploads that are being imported, newest first."""
     return Upload.objects.filter(status="importing").order_by("-id")

@@ -38,3 +38,9 @@ def change(*, tenant_id: str, change_id: str) -> None:
 def sweep() -> None:
     """Ring again for what was lost."""
     services.sweep()
+
+
+@shared_task(name="datasets.sweep_parts", base=SystemTask, queue="system")
+def sweep_parts() -> None:
+    """Throw away parts that no upload speaks of."""
+    services.multiparts_sweep()

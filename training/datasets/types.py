@@ -42,6 +42,23 @@ class Progress:
 
 
 @dataclass(frozen=True)
+class Arrived:
+    """What the store has of an open upload.
+
+    Attributes:
+        part_bytes: Bytes of each part; the last one may have less.
+        part_count: Parts the file is sent in, numbered from 1.
+        numbers: The parts that are there.
+        bytes: What they have together.
+    """
+
+    part_bytes: int
+    part_count: int
+    numbers: tuple[int, ...]
+    bytes: int
+
+
+@dataclass(frozen=True)
 class Finding:
     """Something about a dataset that its owner should know before training on it."""
 

@@ -9,6 +9,7 @@ from rest_framework import serializers
 from modelyard.core.http.serializers import BodySerializer
 from training.datasets import encodings, reasons, selectors
 from training.datasets.models import DatasetVersion, Upload
+from training.datasets.types import Arrived
 
 
 class DatasetIn(BodySerializer):
@@ -58,12 +59,19 @@ class UploadIn(BodySerializer):
 
     filename = serializers.CharField(max_length=255)
     bytes = serializers.IntegerField(min_value=0)
+    fingerprint = serializers.RegexField(
+        r"^[0-9a-f]{64}\Z",
+        required=False,
+        help_text="64 hex digits that tell this file from others of its name and size: an open "
+        "upload with the same ones goes on, where it stopped.",
+    )
 
 
 class PartOut(serializers.Serializer[object]):
     """A part and where to PUT it."""
 
     number = serializers.IntegerField()
+    bytes = serializers.IntegerField(help_text="How many the PUT must have, exactly.")
     url = serializers.CharField()
 
 
@@ -81,13 +89,29 @@ class PartsOut(serializers.Serializer[object]):
     parts = PartOut(many=True)
 
 
-class UploadStartedOut(serializers.Serializer[object]):
-    """An open upload: PUT each part of `part_bytes` to its URL, then POST `finish_url`."""
+class ArrivedOut(serializers.Serializer[object]):
+    """Which parts of an open upload the store has."""
+
+    part_bytes = serializers.IntegerField(help_text="Of each part; the last one may have less.")
+    part_count = serializers.IntegerField(help_text="Parts are numbered from 1.")
+    received = serializers.ListField(
+        child=serializers.IntegerField(), help_text="Numbers of the parts that have arrived."
+    )
+    received_bytes = serializers.IntegerField()
+
+
+class UploadStartedOut(ArrivedOut):
+    """An open upload: PUT each part that is missing to its URL, then POST `finish_url`.
+
+    URLs hold for an hour. `parts` has the first 100 that are missing; POST the numbers of others,
+    and of those that ran out, to `parts_url`. A GET of `parts_url` says what has arrived.
+    """
 
     id = serializers.UUIDField()
     status = serializers.CharField()
-    part_bytes = serializers.IntegerField()
+    resumed = serializers.BooleanField(help_text="Whether it had been started before.")
     parts = PartOut(many=True)
+    parts_url = serializers.CharField()
     finish_url = serializers.CharField()
     abort_url = serializers.CharField()
 
@@ -239,6 +263,16 @@ def upload_body(upload: Upload, **more: object) -> dict[str, Any]:
         **more,
     }
     return dict(UploadOut(facts).data)
+
+
+def arrived_body(arrived: Arrived) -> dict[str, Any]:
+    """Return what has arrived, as `ArrivedOut` writes it."""
+    return {
+        "part_bytes": arrived.part_bytes,
+        "part_count": arrived.part_count,
+        "received": list(arrived.numbers),
+        "received_bytes": arrived.bytes,
+    }
 
 
 def version_body(version: DatasetVersion) -> dict[str, Any]:

@@ -5,6 +5,7 @@ Bodies never pass through the web process: browsers and clients use presigned re
 
 from __future__ import annotations
 
+import datetime as dt
 import os
 import uuid
 from collections.abc import Iterator, Sequence
@@ -252,8 +253,10 @@ def multipart_create(key: str, *, content_type: str = "application/octet-stream"
     return str(_call("create_multipart_upload", Key=key, ContentType=content_type)["UploadId"])
 
 
-def multipart_sign(key: str, upload_id: str, number: int, *, seconds: int = 3600) -> str:
-    """Return the URL to PUT part `number` (from 1) to."""
+def multipart_sign(
+    key: str, upload_id: str, number: int, *, length: int, seconds: int = 3600
+) -> str:
+    """Return the URL to PUT part `number` (from 1) to: `length` bytes, and no other number."""
     return _public().generate_presigned_url(
         "upload_part",
         Params={
@@ -261,6 +264,7 @@ def multipart_sign(key: str, upload_id: str, number: int, *, seconds: int = 3600
             "Key": key,
             "UploadId": upload_id,
             "PartNumber": number,
+            "ContentLength": length,
         },
         ExpiresIn=seconds,
     )
@@ -343,6 +347,29 @@ def delete_versions(versions: Sequence[ObjectVersion]) -> None:
             code="storage_kept",
             retry_after=5,
         )
+
+
+@dataclass(frozen=True)
+class Unfinished:
+    """A multipart upload that was neither completed nor thrown away."""
+
+    key: str
+    upload_id: str
+    since: dt.datetime
+
+
+def unfinished_multiparts(prefix: str) -> Iterator[Unfinished]:
+    """Yield every unfinished multipart upload below `prefix`."""
+    marker: dict[str, Any] = {}
+    while True:
+        page = _call("list_multipart_uploads", Prefix=prefix, **marker)
+        for row in page.get("Uploads", []):
+            yield Unfinished(row["Key"], row["UploadId"], row["Initiated"])
+        if not page.get("IsTruncated"):
+            return
+        # SeaweedFS goes on by the id alone and names no key.
+        names = {"KeyMarker": "NextKeyMarker", "UploadIdMarker": "NextUploadIdMarker"}
+        marker = {ours: page[theirs] for ours, theirs in names.items() if page.get(theirs)}
 
 
 def list_multiparts(prefix: str) -> list[tuple[str, str]]:

@@ -216,7 +216,7 @@ SERVING_CACHE_BYTES = env.int("SERVING_CACHE_BYTES", default=4 * 1024**3)
 PREDICT_DEADLINE_MS = env.int("PREDICT_DEADLINE_MS", default=5000)
 
 # --- Uploads ------------------------------------------------------------------------------
-UPLOAD_MAX_BYTES = env.int("UPLOAD_MAX_BYTES", default=2 * 1024**3)
+UPLOAD_MAX_BYTES = env.int("UPLOAD_MAX_BYTES", default=10 * 1024**3)
 UPLOAD_PART_BYTES = 8 * 1024**2
 
 # --- Data rights: export, deletion, certificate (tenants.rights) ---------------------------------

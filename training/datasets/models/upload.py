@@ -37,6 +37,7 @@ class Upload(TenantOwned):
     storage_key = models.CharField(max_length=255)
     multipart_id = models.CharField(max_length=255, blank=True)
     bytes = models.BigIntegerField()
+    fingerprint = models.CharField(max_length=64, blank=True)
     sha256 = models.CharField(max_length=64, blank=True)
 
     format = models.CharField(max_length=8, blank=True)

@@ -16,18 +16,23 @@ from training.datasets.services.expiring import uploads_expire
 from training.datasets.services.imports import import_run
 from training.datasets.services.inspection import inspect_run
 from training.datasets.services.labels import labels_apply
-from training.datasets.services.sweeping import sweep
-from training.datasets.services.uploads import (
-    import_start,
-    upload_abandon,
+from training.datasets.services.receiving import (
+    upload_arrived,
+    upload_empty,
     upload_finish,
-    upload_inspect_again,
     upload_join,
     upload_open,
     upload_parts,
     upload_received,
     upload_record,
+    upload_resume,
     upload_start,
+)
+from training.datasets.services.sweeping import multiparts_sweep, sweep
+from training.datasets.services.uploads import (
+    import_start,
+    upload_abandon,
+    upload_inspect_again,
 )
 from training.datasets.services.versions import freeze_run, version_freeze
 
@@ -45,9 +50,12 @@ __all__ = [
     "import_start",
     "inspect_run",
     "labels_apply",
+    "multiparts_sweep",
     "selection_of",
     "sweep",
     "upload_abandon",
+    "upload_arrived",
+    "upload_empty",
     "upload_finish",
     "upload_inspect_again",
     "upload_join",
@@ -55,6 +63,7 @@ __all__ = [
     "upload_parts",
     "upload_received",
     "upload_record",
+    "upload_resume",
     "upload_start",
     "uploads_expire",
     "version_freeze",

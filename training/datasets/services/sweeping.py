@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import datetime as dt
+import re
 import uuid
 
 from django.conf import settings
 from django.db.models import Q
 
-from modelyard.core import clock, queue
+from modelyard.core import clock, queue, storage
 from tenants import access
 from tenants.scoping.context import ops_scope
 from training.datasets.models import Change, DatasetVersion, Upload, Work
 from training.datasets.services.uploads import upload_abandon
 
 RECEIVING_HOURS = 24
+"""Since the last part was signed: who sends a large file over a slow line is left alone."""
+_OURS = re.compile(r"tenants/[0-9a-f-]{36}/uploads/[0-9a-f-]{36}/file")
 _TASKS = {Upload.Status.VERIFYING: "datasets.inspect", Upload.Status.IMPORTING: "datasets.import"}
 
 _WORK: dict[type[Work], tuple[str, str]] = {Change: ("datasets.change", "change_id")}
@@ -63,6 +66,29 @@ def _sweep_work(waiting: Q) -> int:
             _ring(task, tenant_id, **{id_name: row_id})
             count += 1
     return count
+
+
+def multiparts_sweep() -> int:
+    """Throw away what the store keeps of uploads that no open row speaks of; return how many.
+
+    Such parts are left when the store was out of reach as an upload was abandoned, or when a
+    process died between opening the place and writing the row. A customer pays for them.
+    """
+    before = clock.now() - dt.timedelta(hours=RECEIVING_HOURS)
+    old = [
+        one
+        for one in storage.unfinished_multiparts("tenants/")
+        if one.since < before and _OURS.fullmatch(one.key)
+    ]
+    with ops_scope("sweep of parts that no upload speaks of"):
+        rows = Upload.objects.filter(
+            status="receiving", multipart_id__in=[o.upload_id for o in old]
+        )
+        kept = set(rows.values_list("multipart_id", flat=True))
+    lost = [one for one in old if one.upload_id not in kept]
+    for one in lost:
+        storage.multipart_abort(one.key, one.upload_id)
+    return len(lost)
 
 
 def _ring(task: str, tenant_id: uuid.UUID, **ids: uuid.UUID) -> None:
