@@ -1,208 +1,249 @@
-/* Uploads a file straight to the object store: multipart, presigned, three parts at a time.
+/* The upload page: files are chosen or dropped, each has its row, and those of an earlier visit
+   wait for their file. Every string that a person reads comes from the markup. */
 
-   The server's side of it, all JSON with the CSRF header:
-   POST data-start {filename, bytes}
-     -> {id, part_bytes, parts: [{number, url}], finish_url, abort_url}
-   PUT each part to its url; the answer's ETag is kept (the store must expose it by CORS)
-   POST finish_url {parts: [{number, etag}]} -> {next_url}, where the wizard goes on
-   POST abort_url {} when the person cancels or a part fails for good
-   A refusal is problem+json: its `detail` is shown as it is. */
+import { fingerprint } from "./upload/fingerprint.js";
+import { Meter, bytes, fill, range } from "./upload/meter.js";
+import { Road } from "./upload/road.js";
+import { call, Lost, Refused } from "./upload/server.js";
 
-const PARALLEL = 3;
-const TRIES = 5;
+const DRAW_MS = 250;
+const SAY_MS = 10_000;
 
-class Refused extends Error {}
-class Lost extends Error {}
-class Cancelled extends Error {}
-
-const csrfToken = () => document.querySelector('meta[name="csrf-token"]').content;
-const sleep = (ms) => new Promise((done) => setTimeout(done, ms));
-
-function bytes(n) {
-  const units = ["B", "kB", "MB", "GB"];
-  let k = 0;
-  while (n >= 1000 && k < units.length - 1) { n /= 1000; k += 1; }
-  return `${k && n < 100 ? n.toFixed(1) : Math.round(n)} ${units[k]}`;
-}
-
-const fill = (text, values) => text.replace(/\{(\w+)\}/g, (_, name) => values[name]);
-
-async function post(url, body, fallback) {
-  let response;
-  try {
-    response = await fetch(url, {
-      method: "POST",
-      headers: { "Content-Type": "application/json", Accept: "application/json", "X-CSRFToken": csrfToken() },
-      body: JSON.stringify(body),
-    });
-  } catch {
-    throw new Lost();
-  }
-  const answer = await response.json().catch(() => ({}));
-  if (!response.ok) throw new Refused(answer.detail || fallback);
-  return answer;
-}
-
-export class Upload {
-  /* start, file: where to and what; onProgress(sentBytes): called often. */
-  constructor(start, file, onProgress, refusal) {
-    Object.assign(this, { start, file, onProgress, refusal, requests: new Set(), sent: new Map(), cancelled: false });
-  }
-
-  async run() {
-    const { file } = this;
-    const plan = await post(this.start, {
-      filename: file.name, bytes: file.size,
-    }, this.refusal);
-    this.plan = plan;
-    if (this.cancelled) { await this.abort(); throw new Cancelled(); }
-    const queue = [...plan.parts];
-    const etags = [];
-    const worker = async () => {
-      for (let part = queue.shift(); part; part = queue.shift()) {
-        etags.push({ number: part.number, etag: await this.put(part) });
-      }
-    };
-    try {
-      await Promise.all(Array.from({ length: PARALLEL }, worker));
-    } catch (error) {
-      queue.length = 0;
-      for (const request of this.requests) request.abort();
-      await this.abort();
-      throw this.cancelled ? new Cancelled() : error;
+class Row {
+  /* One file in the list. state: opening, sending, paused, failed, refused, done. */
+  constructor(page, file) {
+    Object.assign(this, { page, file, id: null, sent: 0, drawn: 0, meter: new Meter(file.size) });
+    this.element = page.template.content.firstElementChild.cloneNode(true);
+    this.find("name").textContent = file.name;
+    for (const act of ["pause", "resume", "cancel"]) {
+      const button = this.find(act);
+      button.setAttribute("aria-label", fill(button.getAttribute("aria-label"), { name: file.name }));
+      button.addEventListener("click", () => this[act]());
     }
-    etags.sort((a, b) => a.number - b.number);
-    return post(plan.finish_url, { parts: etags }, this.refusal);
+    page.list.append(this.element);
+    this.show("opening");
   }
 
-  async put(part) {
-    for (let attempt = 1; ; attempt += 1) {
-      try {
-        return await this.putOnce(part);
-      } catch (error) {
-        this.sent.set(part.number, 0);
-        if (this.cancelled || error instanceof Refused || attempt === TRIES) throw error;
-        await sleep(500 * 2 ** (attempt - 1) * (0.75 + Math.random() / 2));
-      }
+  find(name) { return this.element.querySelector(`[data-u-${name}]`); }
+
+  show(state) {
+    this.state = this.element.dataset.state = state;
+    this.find("pause").hidden = state !== "sending";
+    this.find("resume").hidden = state !== "paused" && state !== "failed" && !(state === "refused" && this.id);
+    this.find("cancel").hidden = state === "done";
+    this.find("bar").hidden = state === "refused" && !this.id;
+    this.find("error").hidden = state !== "failed" && state !== "refused";
+    if (state !== "sending") this.find("eta").textContent = "";
+    this.draw(true);
+    this.page.changed();
+  }
+
+  draw(now = false) {
+    const at = performance.now();
+    if (!now && at - this.drawn < DRAW_MS) return;
+    this.drawn = at;
+    const { file, sent, meter, page } = this;
+    const speed = this.state === "sending" ? meter.speed : null;
+    const left = this.state === "sending" ? meter.left : null;
+    const values = { done: bytes(sent), total: bytes(file.size), speed: speed === null ? "" : bytes(speed) };
+    this.find("bar").value = Math.floor((100 * sent) / file.size);
+    const words = { opening: "opening", paused: "paused", done: "checking" }[this.state];
+    this.find("text").textContent = fill(page.t(words ?? (speed === null ? "amount" : "progress")), values);
+    if (left !== null) {
+      const { name, ...ends } = range(left);
+      this.find("eta").textContent = sent === file.size ? "" : fill(page.t(name), ends);
     }
   }
 
-  putOnce(part) {
-    const begin = (part.number - 1) * this.plan.part_bytes;
-    const blob = this.file.slice(begin, Math.min(begin + this.plan.part_bytes, this.file.size));
-    return new Promise((done, fail) => {
-      const request = new XMLHttpRequest(); // fetch does not report upload progress
-      this.requests.add(request);
-      request.upload.onprogress = (e) => this.progress(part.number, e.loaded);
-      request.onload = () => {
-        const etag = request.getResponseHeader("ETag");
-        if (request.status < 300 && etag) {
-          this.progress(part.number, blob.size);
-          done(etag);
-        } else if (request.status >= 500 || request.status === 408 || request.status === 429) {
-          fail(new Lost());
-        } else {
-          fail(new Refused(this.refusal));
-        }
-      };
-      request.onerror = () => fail(new Lost());
-      request.onabort = () => fail(new Cancelled());
-      request.onloadend = () => this.requests.delete(request);
-      request.open("PUT", part.url);
-      request.send(blob);
-    });
-  }
-
-  progress(number, loaded) {
-    this.sent.set(number, loaded);
-    let sum = 0;
-    for (const n of this.sent.values()) sum += n;
-    this.onProgress(Math.min(sum, this.file.size));
-  }
-
-  cancel() {
-    this.cancelled = true;
-    for (const request of this.requests) request.abort();
-  }
-
-  async abort() {
-    // The server abandons the upload by itself later on, so a failure here changes nothing.
-    if (this.plan) await post(this.plan.abort_url, {}, this.refusal).catch(() => {});
-  }
-}
-
-function wire(form) {
-  const t = (name) => form.getAttribute(`data-t-${name}`);
-  const find = (name) => form.querySelector(`[data-upload-${name}]`);
-  const input = form.querySelector('input[type="file"]');
-  const bar = form.querySelector("progress");
-  const drop = form.querySelector("[data-drop]");
-  let upload = null;
-
-  const leaving = (e) => e.preventDefault();
-
-  function show(busy) {
-    find("row").hidden = !busy;
-    find("hint").hidden = !busy;
-    drop.hidden = busy;
-    if (busy) addEventListener("beforeunload", leaving);
-    else removeEventListener("beforeunload", leaving);
-  }
-
-  function refuse(sentence) {
-    show(false);
-    input.value = "";
-    find("error").hidden = false;
-    find("error").querySelector("p").textContent = sentence;
-  }
-
-  function meter(file) {
-    const began = performance.now();
-    return (sent) => {
-      const seconds = (performance.now() - began) / 1000;
-      const speed = sent / Math.max(seconds, 0.2);
-      const left = (file.size - sent) / Math.max(speed, 1);
-      bar.value = Math.floor((100 * sent) / file.size);
-      find("text").textContent = fill(t("progress"), { done: bytes(sent), total: bytes(file.size), speed: bytes(speed) });
-      const [unit, name] = left < 60 ? [1, "seconds"] : [60, "minutes"];
-      find("eta").textContent = seconds < 0.5 || sent === file.size ? "" : fill(t(name), {
-        low: Math.max(1, Math.floor((0.85 * left) / unit)), high: Math.ceil((1.2 * left) / unit) + 1,
-      });
-    };
-  }
-
-  async function begin(file) {
-    find("error").hidden = true;
-    if (!file.size) return refuse(t("empty"));
-    if (file.size > Number(form.dataset.max)) return refuse(fill(t("too-big"), { limit: bytes(Number(form.dataset.max)) }));
-    find("name").textContent = file.name;
-    bar.value = 0;
-    show(true);
-    upload = new Upload(form.dataset.start, file, meter(file), t("refused"));
+  async begin() {
     try {
-      const { next_url } = await upload.run();
-      removeEventListener("beforeunload", leaving);
-      find("text").textContent = t("checking");
-      location.assign(next_url);
+      const mark = await fingerprint(this.file);
+      const opened = await this.page.road.open(this.file, mark);
+      if (this.state !== "opening") return void call("POST", opened.abort_url, {}, "");
+      this.page.taken(opened, this.file);
+      this.sent = opened.received_bytes;
+      this.id = this.page.road.send(this.file, opened);
+      this.page.rows.set(this.id, this);
+      this.show("sending");
+      this.page.road.go(this.id);
     } catch (error) {
-      if (error instanceof Cancelled) refuse(t("cancelled"));
-      else refuse(error instanceof Refused ? error.message : t("lost"));
-      if (!(error instanceof Cancelled || error instanceof Refused || error instanceof Lost)) throw error;
+      this.fail(error);
     }
     return undefined;
   }
 
-  input.addEventListener("change", () => input.files[0] && begin(input.files[0]));
-  find("cancel").addEventListener("click", () => upload?.cancel());
-  for (const name of ["dragover", "dragenter"]) {
-    drop.addEventListener(name, (e) => { e.preventDefault(); drop.classList.add("border-primary"); });
+  progress(sent) {
+    this.sent = sent;
+    if (this.state !== "sending") return;
+    this.meter.see(sent, performance.now());
+    this.draw();
   }
-  drop.addEventListener("dragleave", () => drop.classList.remove("border-primary"));
-  drop.addEventListener("drop", (e) => {
-    e.preventDefault();
-    drop.classList.remove("border-primary");
-    if (e.dataTransfer.files[0]) begin(e.dataTransfer.files[0]);
-  });
+
+  pause() {
+    this.page.road.pause(this.id);
+    this.show("paused");
+  }
+
+  resume() {
+    this.meter.restart();
+    if (this.id) {
+      this.show("sending");
+      this.page.road.resume(this.id);
+    } else {
+      this.show("opening");
+      this.begin();
+    }
+  }
+
+  async cancel() {
+    const { id } = this;
+    this.state = "cancelled";
+    this.element.remove();
+    this.page.drop(this);
+    if (!id) return;
+    this.page.rows.delete(id);
+    try {
+      await this.page.road.cancel(id);
+    } catch (error) {
+      if (!(error instanceof Lost || error instanceof Refused)) throw error;
+      this.page.say("left"); // The server throws it away by itself after a day.
+    }
+  }
+
+  fail(error) {
+    if (this.state === "cancelled") return;
+    const refused = error instanceof Refused;
+    this.find("reason").textContent = refused ? error.message : this.page.t("lost");
+    const link = this.find("link");
+    link.hidden = !(refused && error.link);
+    if (!link.hidden) link.href = error.link;
+    this.show(refused ? "refused" : "failed");
+    // What our own code got wrong is no lost connection.
+    if (error instanceof TypeError || error instanceof ReferenceError) throw error;
+  }
+
+  done(next) {
+    this.sent = this.file.size;
+    this.next = next;
+    this.find("go").href = next;
+    this.find("go").hidden = false;
+    this.show("done");
+  }
 }
 
-for (const form of document.querySelectorAll("form[data-upload]")) wire(form);
+class Page {
+  constructor(form) {
+    this.form = form;
+    this.rows = new Map();
+    this.all = [];
+    this.list = form.querySelector("[data-upload-list]");
+    this.live = form.querySelector("[data-upload-live]");
+    this.template = form.querySelector("template");
+    this.waiting = [...form.querySelectorAll("[data-waiting]")];
+    this.said = 0;
+    const row = (act) => (id, value) => this.rows.get(id)?.[act](value);
+    this.road = new Road(form.dataset.start, this.t("refused"), {
+      progress: row("progress"), done: row("done"), failed: row("fail"),
+    });
+    this.listen();
+    for (const element of this.waiting) this.showWaiting(element);
+  }
+
+  t(name) { return this.form.getAttribute(`data-t-${name}`); }
+
+  say(name, values = {}) { this.live.textContent = fill(this.t(name), values); }
+
+  listen() {
+    const { form } = this;
+    const input = form.querySelector('input[type="file"]');
+    const drop = form.querySelector("[data-drop]");
+    input.addEventListener("change", () => {
+      this.add([...input.files]);
+      input.value = "";
+    });
+    const over = (on) => drop.classList.toggle("border-primary", on);
+    for (const name of ["dragover", "dragenter"]) {
+      drop.addEventListener(name, (e) => { e.preventDefault(); over(true); });
+    }
+    drop.addEventListener("dragleave", () => over(false));
+    drop.addEventListener("drop", (e) => {
+      e.preventDefault();
+      over(false);
+      this.add([...e.dataTransfer.files]);
+    });
+    for (const button of form.querySelectorAll("[data-choose]")) button.addEventListener("click", () => input.click());
+    addEventListener("online", () => {
+      for (const one of this.all) if (one.state === "failed") one.resume();
+    });
+    // Without a fingerprint an upload can't be found again, so leaving would lose it.
+    addEventListener("beforeunload", (e) => {
+      if (!globalThis.crypto?.subtle && this.all.some((one) => one.state === "sending")) e.preventDefault();
+    });
+  }
+
+  add(files) {
+    for (const file of files) {
+      const same = (one) => one.file.name === file.name && one.file.size === file.size
+        && one.file.lastModified === file.lastModified && one.state !== "done";
+      if (this.all.some(same)) continue;
+      const row = new Row(this, file);
+      this.all.push(row);
+      if (file.size) row.begin();
+      else row.fail(new Refused({}, this.t("empty")));
+    }
+  }
+
+  drop(row) {
+    this.all = this.all.filter((one) => one !== row);
+    this.changed();
+  }
+
+  /* What an earlier visit left: its row goes when its file comes. */
+  taken(opened, file) {
+    const element = this.waiting.find((one) => one.dataset.waiting === opened.id);
+    if (element) this.forget(element);
+    else if (this.waiting.some((one) => one.dataset.name === file.name)) this.say("other", { name: file.name });
+  }
+
+  forget(element) {
+    this.waiting = this.waiting.filter((one) => one !== element);
+    element.remove();
+    this.changed();
+  }
+
+  async showWaiting(element) {
+    const { parts, abort, bytes: total, name } = element.dataset;
+    const text = element.querySelector("[data-u-text]");
+    element.querySelector("[data-u-discard]").addEventListener("click", async () => {
+      try {
+        await call("POST", abort, {}, this.t("refused"));
+        this.forget(element);
+      } catch (error) {
+        text.textContent = error instanceof Refused ? error.message : this.t("lost");
+      }
+    });
+    try {
+      const { received_bytes: there } = await call("GET", parts, undefined, this.t("refused"));
+      element.querySelector("[data-u-bar]").value = Math.floor((100 * there) / total);
+      text.textContent = fill(this.t("there"), { name, percent: Math.floor((100 * there) / total) });
+    } catch (error) {
+      text.textContent = error instanceof Refused ? error.message : this.t("lost");
+    }
+  }
+
+  changed() {
+    const { form, all } = this;
+    form.querySelector("[data-upload-files]").hidden = !all.length && !this.waiting.length;
+    const busy = all.some((one) => ["sending", "opening", "paused", "failed"].includes(one.state));
+    form.querySelector("[data-upload-hint]").hidden = !busy;
+    if (performance.now() - this.said > SAY_MS && busy) {
+      this.said = performance.now();
+      const [sent, total] = all.reduce(([a, b], one) => [a + one.sent, b + one.file.size], [0, 0]);
+      this.say("said", { percent: Math.floor((100 * sent) / total) });
+    }
+    // One file: its columns are what comes next. Several: each has its own button.
+    if (all.length === 1 && all[0].state === "done" && !this.waiting.length) location.assign(all[0].next);
+  }
+}
+
+for (const form of document.querySelectorAll("form[data-upload]")) new Page(form);

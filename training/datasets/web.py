@@ -6,7 +6,6 @@ import uuid
 from typing import Any
 
 from django import forms
-from django.conf import settings
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
@@ -15,6 +14,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy as lazy
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
+from billing import entitlements
 from modelyard.core import storage
 from modelyard.core.errors import DomainError, Invalid
 from tenants.http import actor_of, long_lived, requires, tenant_of
@@ -30,6 +30,7 @@ DELIMITERS = (
     ("", lazy("None (one column)")),
 )
 SHOWN_REJECTS = 50
+SHOWN_WAITING = 20
 
 
 class DatasetForm(forms.Form):
@@ -114,12 +115,23 @@ def dataset_freeze(request: HttpRequest, dataset_id: uuid.UUID) -> HttpResponse:
 def import_upload(request: HttpRequest, dataset_id: uuid.UUID) -> HttpResponse:
     """Show the first step: choose a file; the browser sends it to the store by itself."""
     dataset = selectors.dataset_get(dataset_id)
-    slug = tenant_of(request).slug
+    tenant = tenant_of(request)
+    waiting = [
+        {
+            "id": upload.pk,
+            "filename": upload.filename,
+            "bytes": upload.bytes,
+            "parts_url": reverse("tenant-api:upload-parts", args=[tenant.slug, upload.pk]),
+            "abort_url": reverse("tenant-api:upload-abandon", args=[tenant.slug, upload.pk]),
+        }
+        for upload in selectors.upload_receiving(dataset_id)[:SHOWN_WAITING]
+    ]
     context = {
         "dataset": dataset,
         "step": "upload",
-        "start_url": reverse("tenant-api:dataset-uploads", args=[slug, dataset.pk]),
-        "max_bytes": settings.UPLOAD_MAX_BYTES,
+        "start_url": reverse("tenant-api:dataset-uploads", args=[tenant.slug, dataset.pk]),
+        "max_bytes": entitlements.file_limit(tenant.pk),
+        "waiting": waiting,
     }
     return render(request, "datasets/import.html", context)
 
