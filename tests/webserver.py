@@ -34,6 +34,7 @@ class WebProcess:
 
     url: str
     log: Path
+    pid: int
 
 
 def web_login() -> str:
@@ -75,7 +76,7 @@ def web_process(**more: str) -> Iterator[WebProcess]:
         )
         try:
             _wait_for(url, process, log)
-            yield WebProcess(url, log)
+            yield WebProcess(url, log, process.pid)
         finally:
             process.send_signal(signal.SIGTERM)
             process.wait(20)

@@ -1,10 +1,10 @@
 /* The upload page: files are chosen or dropped, each has its row, and those of an earlier visit
    wait for their file. Every string that a person reads comes from the markup. */
 
-import { fingerprint } from "./upload/fingerprint.js";
-import { Meter, bytes, fill, range } from "./upload/meter.js";
-import { Road } from "./upload/road.js";
-import { call, Lost, Refused } from "./upload/server.js";
+import { fingerprint } from "./fingerprint.js";
+import { Meter, bytes, fill, range } from "./meter.js";
+import { Road } from "./road.js";
+import { call, Lost, Refused } from "./server.js";
 
 const DRAW_MS = 250;
 const SAY_MS = 10_000;
