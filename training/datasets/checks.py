@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from training.datasets import encodings
 from training.datasets.readers import Cells, Entry, Fault, FileRefused, Source, column_names, shown
@@ -15,11 +15,12 @@ _UNSTORABLE = re.compile(r"[\x00\ud800-\udfff]")
 
 
 class Row(NamedTuple):
-    """A row to store: exactly the text of the file, and the label without outer blanks."""
+    """A row to store: the text exactly, the label without outer blanks, what else there was."""
 
     line: int
     text: str
     label: str | None
+    fields: dict[str, Any] | None = None
 
 
 def rows(found: Iterable[Cells | Entry | Fault], source: Source) -> Iterator[Row | Fault]:

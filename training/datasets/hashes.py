@@ -3,6 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+import json
+from collections.abc import Mapping
+from typing import Any
+
+MARKS = ("spans", "tags")
+"""The fields that say what a part of the text is: `[[start, end, label], ...]`, or a tag a token."""
 
 
 def group_hash(text: str) -> str:
@@ -10,7 +16,18 @@ def group_hash(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def content_hash(text: str, label: str | None) -> str:
-    """Return what makes an example a true repeat of another: text and label."""
+def marks_of(fields: Mapping[str, Any] | None) -> list[Any] | None:
+    """Return the labels of parts of the text, where a row's fields have some."""
+    found = [fields.get(name) for name in MARKS] if fields else []
+    return next((marks for marks in found if isinstance(marks, list)), None)
+
+
+def content_hash(text: str, label: str | None, marks: list[Any] | None = None) -> str:
+    """Return what makes an example a true repeat of another: text, label, labels of its parts.
+
+    Other fields don't count: the same text with the same label under another id is a repeat.
+    """
     mark = b"\x00" if label is None else b"\x01" + label.encode()
+    if marks is not None:
+        mark += b"\x02" + json.dumps(marks, separators=(",", ":")).encode()
     return hashlib.sha256(text.encode() + mark).hexdigest()

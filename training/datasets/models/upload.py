@@ -40,7 +40,7 @@ class Upload(TenantOwned):
     fingerprint = models.CharField(max_length=64, blank=True)
     sha256 = models.CharField(max_length=64, blank=True)
 
-    format = models.CharField(max_length=8, blank=True)
+    format = models.CharField(max_length=24, blank=True)
     encoding = models.CharField(max_length=16, blank=True)
     mapping = models.JSONField(default=dict)
     preview = models.JSONField(default=dict)

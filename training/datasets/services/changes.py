@@ -24,7 +24,7 @@ from tenants import access, audit
 from tenants.access import Actor
 from tenants.scoping.context import tenant_scope
 from training.datasets import selectors
-from training.datasets.hashes import content_hash, group_hash
+from training.datasets.hashes import content_hash, group_hash, marks_of
 from training.datasets.models import Change, ChangeRow, Dataset, DatasetVersion, Example
 from training.datasets.services import work
 from training.datasets.states import CHANGE
@@ -265,7 +265,8 @@ def _merged(
 
 def _hash_after(row: Example, edit: State) -> str:
     data = edit.get("data", row.data)
-    return content_hash(str(data["text"]), edit.get("label", row.label))
+    label = edit.get("label", row.label)
+    return content_hash(str(data["text"]), label, marks_of(data.get("fields")))
 
 
 def _write(change: Change, edits: Mapping[uuid.UUID, tuple[Example, State]]) -> None:
@@ -283,7 +284,7 @@ def _write(change: Change, edits: Mapping[uuid.UUID, tuple[Example, State]]) -> 
                 json.dumps(new["data"]),
                 new["label"],
                 json.dumps(new["tags"]),
-                content_hash(text, new["label"]),
+                content_hash(text, new["label"], marks_of(new["data"].get("fields"))),
                 group_hash(text),
                 str(removed) if removed else None,
             )

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import csv
 import hashlib
+import json
 import tempfile
 import time
 import uuid
@@ -23,7 +24,7 @@ from modelyard.core import clock, ids, live, storage
 from modelyard.core.errors import NotFound, QuotaExceeded
 from tenants.scoping.context import tenant_scope
 from training.datasets import reasons, selectors
-from training.datasets.hashes import content_hash, group_hash
+from training.datasets.hashes import content_hash, group_hash, marks_of
 from training.datasets.models import Example, Upload
 from training.datasets.readers import FileRefused
 from training.datasets.services import child
@@ -34,14 +35,18 @@ SHOWN_REJECTS = 100
 PUBLISH_SECONDS = 1.0
 KEEP_SECONDS = 10.0
 _CHUNK = 1024**2
+_Parsed = tuple[int, str, str | None, dict[str, Any] | None]
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\uff1d", "\uff0b", "\uff0d", "\uff20")
 _INSERT = """
 insert into datasets_example
   (id, tenant_id, created_at, dataset_id, upload_id, line, data, label, content_hash, group_hash)
-select row.id, %s, now(), %s, %s, row.line, jsonb_build_object('text', row.text), row.label,
-  row.content_hash, row.group_hash
-from unnest(%s::uuid[], %s::int[], %s::text[], %s::text[], %s::text[], %s::text[])
-  as row (id, line, text, label, content_hash, group_hash)
+select row.id, %s, now(), %s, %s, row.line,
+  jsonb_build_object('text', row.text) ||
+    case when row.fields is null then '{}'::jsonb
+      else jsonb_build_object('fields', row.fields::jsonb) end,
+  row.label, row.content_hash, row.group_hash
+from unnest(%s::uuid[], %s::int[], %s::text[], %s::text[], %s::text[], %s::text[], %s::text[])
+  as row (id, line, text, label, fields, content_hash, group_hash)
 on conflict (tenant_id, dataset_id, content_hash) do nothing
 """
 
@@ -134,15 +139,19 @@ def _store(claimed: Claim, tally: _Tally, batch: dict[str, Any]) -> None:
             live.publish(topic(claimed.upload.pk))
 
 
-def _insert(upload: Upload, rows: Sequence[tuple[int, str, str | None]]) -> int:
-    """Insert (line, text, label) rows; return how many were new. Ids keep the file's order."""
+def _insert(upload: Upload, rows: Sequence[_Parsed]) -> int:
+    """Insert (line, text, label, fields) rows; return how many were new.
+
+    Ids keep the file's order. `fields` is what else the record holds, or None.
+    """
     if not rows:
         return 0
-    lines, texts, labels = zip(*rows, strict=True)
+    lines, texts, labels, fields = zip(*rows, strict=True)
     keys = sorted(str(ids.new()) for _row in rows)
-    contents = [content_hash(text, label) for _line, text, label in rows]
+    contents = [content_hash(text, label, marks_of(more)) for _line, text, label, more in rows]
     groups = [group_hash(text) for text in texts]
-    columns = [keys, list(lines), list(texts), list(labels), contents, groups]
+    written = [None if more is None else json.dumps(more) for more in fields]
+    columns = [keys, list(lines), list(texts), list(labels), written, contents, groups]
     with connection.cursor() as cursor:
         cursor.execute(_INSERT, [upload.tenant_id, upload.dataset_id, upload.pk, *columns])
         return int(cursor.rowcount)

@@ -12,7 +12,7 @@ from modelyard.core.errors import Conflict
 from tenants import access
 from tenants.access import Actor
 from training.datasets import selectors
-from training.datasets.hashes import content_hash
+from training.datasets.hashes import content_hash, marks_of
 from training.datasets.models import Dataset, Example
 from training.datasets.services.versions import refuse_while_moving
 
@@ -68,7 +68,7 @@ def _apply(
         if row.label == labels[row.pk]:
             counts["unchanged"] += 1
             continue
-        hashed = content_hash(row.text, labels[row.pk])
+        hashed = content_hash(row.text, labels[row.pk], marks_of(row.data.get("fields")))
         if hashed in changing:
             counts["repeats"] += 1
         changing.setdefault(hashed, row)
