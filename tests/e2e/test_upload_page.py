@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import base64
 import os
 import random
-import re
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -21,6 +18,8 @@ from tests.e2e.conftest import SHOTS
 from tests.factories import bearer, make_key, make_tenant, make_user, signed_in
 from tests.factories_datasets import make_dataset
 from tests.fakes.s3_recorder import Recorder, recorder
+from tests.memory import Memory
+from tests.push import write_big
 from tests.webserver import WebProcess, web_process
 
 pytestmark = [pytest.mark.e2e, pytest.mark.django_db(transaction=True)]
@@ -29,52 +28,6 @@ MB = 10**6
 SIZE = 200 * MB
 PART = 8 * 1024**2
 PARTS = -(-SIZE // PART)
-
-
-def write_file(path: Path, size: int) -> Path:
-    """Write a CSV of exactly `size` bytes that no layer in between could compress."""
-    chance = random.Random(size)
-    with path.open("wb") as target:
-        target.write(b"text,label\n")
-        while (left := size - target.tell()) > 0:
-            block = base64.b64encode(chance.randbytes(786_432)).replace(b"/", b" ")
-            target.write((block[:1000] + b",a\n" + block[1000:] + b",b\n")[:left])
-    return path
-
-
-class Memory(threading.Thread):
-    """Watches the memory of a process and its children, in bytes."""
-
-    def __init__(self, pid: int) -> None:
-        super().__init__(daemon=True)
-        self.pid, self.over = pid, threading.Event()
-        self.first = self.most = self.now()
-
-    def now(self) -> int:
-        family = [self.pid, *map(int, children(self.pid))]
-        return sum(resident(pid) for pid in family)
-
-    def run(self) -> None:
-        while not self.over.wait(0.1):
-            self.most = max(self.most, self.now())
-
-    def __enter__(self) -> Memory:
-        self.start()
-        return self
-
-    def __exit__(self, *_exc: object) -> None:
-        self.over.set()
-        self.join()
-
-
-def children(pid: int) -> list[str]:
-    found = Path(f"/proc/{pid}/task").glob("*/children")
-    return [child for path in found for child in path.read_text().split()]
-
-
-def resident(pid: int) -> int:
-    found = re.search(r"VmRSS:\s+(\d+) kB", Path(f"/proc/{pid}/status").read_text())
-    return int(found[1]) * 1024 if found else 0
 
 
 class Stand:
@@ -134,13 +87,12 @@ def test_200_mb_cut_at_a_random_part_go_on_after_the_tab_was_closed(tmp_path: Pa
     user = make_user()
     tenant = make_tenant(user)
     key = bearer(make_key(tenant))["HTTP_AUTHORIZATION"]
-    file = write_file(tmp_path / "reviews.csv", SIZE)
+    file = write_big(tmp_path / "reviews.csv", SIZE)
     at = random.SystemRandom().randrange(3, PARTS - 6)
     with stand(tenant, user) as customer:
         net, web = customer.net, customer.web
         warm(customer, key)
-        memory = Memory(web.pid)
-        with memory:
+        with Memory(web.pid) as memory:
             page = customer.open()
             net.cut_at = lambda part: part == at
             choose(page, file)
@@ -169,7 +121,7 @@ def test_200_mb_cut_at_a_random_part_go_on_after_the_tab_was_closed(tmp_path: Pa
             assert sorted(one.part for one in net.log) == missing, at
             assert net.arrived() == missing
             assert api.get(f"uploads/{upload}").json()["status"] == "verifying"
-    assert memory.most - memory.first < 50 * MB, (memory.first, memory.most)
+    assert memory.grown < 50 * MB
 
 
 def shot(page: Page, name: str) -> None:

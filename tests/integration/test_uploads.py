@@ -97,6 +97,20 @@ def test_the_same_file_goes_on_where_it_stopped_and_only_missing_parts_are_signe
     assert facts.bytes == len(content)
 
 
+def test_a_file_that_waits_for_its_columns_is_not_sent_again_until_its_import_has_ended(
+    sender: Sender, content: bytes
+) -> None:
+    first = sender.start(len(content))
+    send(content, first, 1, 2, 3)
+    sender.post(f"uploads/{first['id']}/finish")
+    again = sender.start(len(content), status=200)
+    assert (again["id"], again["status"], again["parts"]) == (first["id"], "mapping", [])
+    assert again["received_bytes"] == len(content)
+    assert "/imports/" in sender.post(f"uploads/{first['id']}/finish")["next_url"]
+    sender.post(f"uploads/{first['id']}/import", {"text": "text", "label": "label"})
+    assert sender.start(len(content))["id"] != first["id"]
+
+
 @pytest.mark.parametrize("other", ["fingerprint", "name", "size", "dataset", "none"])
 def test_another_file_never_goes_on_with_this_ones_parts(
     sender: Sender, content: bytes, other: str

@@ -118,7 +118,7 @@ class DatasetUploads(TenantApiView):
         operation_id="uploads_start",
         request=wire.UploadIn,
         responses={
-            200: OpenApiResponse(wire.UploadStartedOut, "The open upload of the same file"),
+            200: OpenApiResponse(wire.UploadStartedOut, "The same file's upload that hasn't ended"),
             201: wire.UploadStartedOut,
         },
         summary="Start an upload, or go on with one: get URLs to PUT the parts of a file to",
@@ -147,12 +147,13 @@ def _started(request: Request, upload: Upload, arrived: Arrived, *, status: int)
     """Answer with an open upload and signed URLs for the first parts that are missing."""
     there = frozenset(arrived.numbers)
     missing = [n for n in range(1, arrived.part_count + 1) if n not in there][:SIGNED_AT_START]
+    sign = services.upload_parts
     body = {
         **wire.arrived_body(arrived),
         "id": upload.pk,
         "status": upload.status,
         "resumed": status == 200,
-        "parts": services.upload_parts(actor=actor_of(request), upload=upload, numbers=missing),
+        "parts": sign(actor=actor_of(request), upload=upload, numbers=missing) if missing else [],
         "parts_url": _address(request, "upload-parts", upload_id=upload.pk),
         "finish_url": _address(request, "upload-finish", upload_id=upload.pk),
         "abort_url": _address(request, "upload-abandon", upload_id=upload.pk),

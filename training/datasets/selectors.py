@@ -197,11 +197,12 @@ def upload_list(dataset_id: uuid.UUID) -> QuerySet[Upload]:
 
 
 def upload_same(dataset_id: uuid.UUID, filename: str, size: int, fingerprint: str) -> Upload | None:
-    """Return the newest upload of this very file that is still on its way; None without one."""
+    """Return the newest upload of this very file that hasn't ended; None without one."""
     if not fingerprint:
         return None
+    going = ("receiving", "verifying", "mapping", "importing")
     rows = Upload.objects.filter(
-        dataset=dataset_id, status="receiving", filename=filename, bytes=size
+        dataset=dataset_id, status__in=going, filename=filename, bytes=size
     )
     return rows.filter(fingerprint=fingerprint).order_by("-id").first()
 

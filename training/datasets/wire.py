@@ -62,8 +62,8 @@ class UploadIn(BodySerializer):
     fingerprint = serializers.RegexField(
         r"^[0-9a-f]{64}\Z",
         required=False,
-        help_text="64 hex digits that tell this file from others of its name and size: an open "
-        "upload with the same ones goes on, where it stopped.",
+        help_text="64 hex digits that tell this file from others of its name and size: an "
+        "upload with the same ones that hasn't ended goes on, where it stopped.",
     )
 
 
@@ -103,6 +103,7 @@ class ArrivedOut(serializers.Serializer[object]):
 class UploadStartedOut(ArrivedOut):
     """An open upload: PUT each part that is missing to its URL, then POST `finish_url`.
 
+    A `status` other than `receiving` says that the whole file is there: nothing is to be sent.
     URLs hold for an hour. `parts` has the first 100 that are missing; POST the numbers of others,
     and of those that ran out, to `parts_url`. A GET of `parts_url` says what has arrived.
     """

@@ -62,6 +62,8 @@ class Row {
       if (this.state !== "opening") return void call("POST", opened.abort_url, {}, "");
       this.page.taken(opened, this.file);
       this.sent = opened.received_bytes;
+      // All of it is there, and waits for its columns or is being imported.
+      if (opened.status !== "receiving") return this.done(await this.page.road.finished(opened));
       this.id = this.page.road.send(this.file, opened);
       this.page.rows.set(this.id, this);
       this.show("sending");

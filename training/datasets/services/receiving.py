@@ -130,15 +130,18 @@ def upload_start(*, actor: Actor, dataset_id: uuid.UUID, filename: str, size: in
 def upload_resume(
     *, actor: Actor, dataset_id: uuid.UUID, filename: str, size: int, fingerprint: str
 ) -> tuple[Upload, Arrived] | None:
-    """Return the open upload of the same file and what of it has arrived; None without one.
+    """Return the upload of the same file that hasn't ended and what has arrived; None without one.
 
-    One whose place the store has lost is abandoned, so that the file starts anew.
+    A file that lies in the store, and waits for its columns or is being imported, has arrived
+    whole. One whose place the store has lost is abandoned, so that the file starts anew.
     """
     access.require(actor, "data.write")
     with tenant_scope(actor.tenant_id):
         found = selectors.upload_same(dataset_id, _clean(filename), size, fingerprint)
     if found is None:
         return None
+    if found.status != Status.RECEIVING:
+        return found, _whole(found)
     try:
         return found, upload_arrived(actor=actor, upload=found)
     except NotFound:
@@ -258,10 +261,15 @@ def upload_arrived(*, actor: Actor, upload: Upload) -> Arrived:
         # An earlier finish joined them, and then lost its way to the row.
         if not _joined(upload):
             raise
-        return Arrived(each, count, tuple(range(1, count + 1)), upload.bytes)
+        return _whole(upload)
     whole = [part for part in parts if part.bytes == _length(upload, part.number)]
     numbers = tuple(part.number for part in whole)
     return Arrived(each, count, numbers, sum(part.bytes for part in whole))
+
+
+def _whole(upload: Upload) -> Arrived:
+    count = part_count(upload)
+    return Arrived(part_bytes(upload.bytes), count, tuple(range(1, count + 1)), upload.bytes)
 
 
 def upload_join(*, actor: Actor, upload_id: uuid.UUID) -> None:
