@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 MARKS = ("spans", "tags")
-"""The fields that say what a part of the text is: `[[start, end, label], ...]`, or a tag a token."""
+"""The fields on parts of the text: `[[start, end, label], ...]`, or a tag a token."""
 
 
 def group_hash(text: str) -> str:

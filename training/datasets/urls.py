@@ -4,36 +4,56 @@ from __future__ import annotations
 
 from django.urls import URLPattern, path
 
-from training.datasets import api as views
-from training.datasets import web
+from training.datasets.api import datasets as data_api
+from training.datasets.api import uploads as upload_api
+from training.datasets.api import versions as version_api
+from training.datasets.web import datasets, imports, versions
 
 _ONE = "datasets/<uuid:dataset_id>"
 _UPLOAD = f"{_ONE}/imports/<uuid:upload_id>"
 pages: list[URLPattern] = [
-    path("datasets/", web.dataset_list, name="list"),
-    path("datasets/new", web.dataset_new, name="new"),
-    path(f"{_ONE}/", web.dataset_detail, name="detail"),
-    path(f"{_ONE}/rows", web.dataset_rows, name="rows"),
-    path(f"{_ONE}/freeze", web.dataset_freeze, name="freeze"),
-    path(f"{_ONE}/import", web.import_upload, name="import"),
-    path(f"{_UPLOAD}/", web.import_map, name="map"),
-    path(f"{_UPLOAD}/inspect", web.import_inspect, name="inspect"),
-    path(f"{_UPLOAD}/progress", web.import_progress, name="import_progress"),
-    path(f"{_UPLOAD}/abandon", web.import_abandon, name="abandon"),
-    path(f"{_UPLOAD}/rejects", web.import_rejects, name="rejects"),
+    path("datasets/", datasets.dataset_list, name="list"),
+    path("datasets/new", datasets.dataset_new, name="new"),
+    path(f"{_ONE}/", datasets.dataset_detail, name="detail"),
+    path(f"{_ONE}/rows", datasets.dataset_rows, name="rows"),
+    path(f"{_ONE}/versions", versions.version_list, name="versions"),
+    path(f"{_ONE}/imports", datasets.dataset_imports, name="imports"),
+    path(f"{_ONE}/freeze", versions.dataset_freeze, name="freeze"),
+    path(f"{_ONE}/import", imports.import_upload, name="import"),
+    path(f"{_UPLOAD}/", imports.import_map, name="map"),
+    path(f"{_UPLOAD}/inspect", imports.import_inspect, name="inspect"),
+    path(f"{_UPLOAD}/progress", imports.import_progress, name="import_progress"),
+    path(f"{_UPLOAD}/abandon", imports.import_abandon, name="abandon"),
+    path(f"{_UPLOAD}/rejects", imports.import_rejects, name="rejects"),
 ]
 api: list[URLPattern] = [
-    path("datasets", views.DatasetList.as_view(), name="datasets"),
-    path(_ONE, views.DatasetDetail.as_view(), name="dataset"),
-    path(f"{_ONE}/examples", views.DatasetExamples.as_view(), name="dataset-examples"),
-    path(f"{_ONE}/uploads", views.DatasetUploads.as_view(), name="dataset-uploads"),
-    path(f"{_ONE}/versions", views.DatasetVersions.as_view(), name="dataset-versions"),
-    path("uploads/<uuid:upload_id>", views.UploadDetail.as_view(), name="upload"),
-    path("uploads/<uuid:upload_id>/parts", views.UploadParts.as_view(), name="upload-parts"),
-    path("uploads/<uuid:upload_id>/finish", views.UploadFinish.as_view(), name="upload-finish"),
-    path("uploads/<uuid:upload_id>/abandon", views.UploadAbandon.as_view(), name="upload-abandon"),
-    path("uploads/<uuid:upload_id>/inspect", views.UploadInspect.as_view(), name="upload-inspect"),
-    path("uploads/<uuid:upload_id>/import", views.UploadImport.as_view(), name="upload-import"),
-    path("uploads/<uuid:upload_id>/rejects", views.UploadRejects.as_view(), name="upload-rejects"),
-    path("versions/<uuid:version_id>", views.VersionDetail.as_view(), name="version"),
+    path("datasets", data_api.DatasetList.as_view(), name="datasets"),
+    path(_ONE, data_api.DatasetDetail.as_view(), name="dataset"),
+    path(f"{_ONE}/examples", data_api.DatasetExamples.as_view(), name="dataset-examples"),
+    path(f"{_ONE}/uploads", upload_api.DatasetUploads.as_view(), name="dataset-uploads"),
+    path(f"{_ONE}/versions", version_api.DatasetVersions.as_view(), name="dataset-versions"),
+    path("uploads/<uuid:upload_id>", upload_api.UploadDetail.as_view(), name="upload"),
+    path("uploads/<uuid:upload_id>/parts", upload_api.UploadParts.as_view(), name="upload-parts"),
+    path(
+        "uploads/<uuid:upload_id>/finish", upload_api.UploadFinish.as_view(), name="upload-finish"
+    ),
+    path(
+        "uploads/<uuid:upload_id>/abandon",
+        upload_api.UploadAbandon.as_view(),
+        name="upload-abandon",
+    ),
+    path(
+        "uploads/<uuid:upload_id>/inspect",
+        upload_api.UploadInspect.as_view(),
+        name="upload-inspect",
+    ),
+    path(
+        "uploads/<uuid:upload_id>/import", upload_api.UploadImport.as_view(), name="upload-import"
+    ),
+    path(
+        "uploads/<uuid:upload_id>/rejects",
+        upload_api.UploadRejects.as_view(),
+        name="upload-rejects",
+    ),
+    path("versions/<uuid:version_id>", version_api.VersionDetail.as_view(), name="version"),
 ]

@@ -159,7 +159,7 @@ def project_freeze(request: HttpRequest, project_id: uuid.UUID) -> HttpResponse:
         messages.error(request, error.message)
         return redirect("labeling:detail", slug, project_id)
     messages.success(request, views.freeze_sentence(frozen.number, dict(frozen.counts)))
-    return redirect(f"{reverse('datasets:detail', args=[slug, project.dataset_id])}?tab=versions")
+    return redirect("datasets:versions", slug, project.dataset_id)
 
 
 def _move(request: HttpRequest, project_id: uuid.UUID, to: str, done: str) -> HttpResponse:

@@ -124,7 +124,7 @@ def _lineage(version: ModelVersion, slug: str) -> list[dict[str, str]]:
         {
             "icon": "database",
             "title": f"{rows.dataset.name} v{rows.number}",
-            "url": reverse("datasets:detail", args=[slug, rows.dataset_id]) + "?tab=versions",
+            "url": reverse("datasets:versions", args=[slug, rows.dataset_id]),
             "note": _("%(n)s rows, frozen") % {"n": number_format(rows.rows, force_grouping=True)},
         },
         {

@@ -1,4 +1,4 @@
-"""What datasets look like on the wire: the serializers of the API, in and out."""
+"""Bodies of uploads."""
 
 from __future__ import annotations
 
@@ -8,50 +8,8 @@ from rest_framework import serializers
 
 from modelyard.core.http.serializers import BodySerializer
 from training.datasets import encodings, reasons, selectors
-from training.datasets.models import DatasetVersion, Upload
+from training.datasets.models import Upload
 from training.datasets.types import Arrived
-
-
-class DatasetIn(BodySerializer):
-    """A new dataset."""
-
-    name = serializers.CharField(max_length=120)
-
-
-class DatasetOut(serializers.Serializer[object]):
-    """A dataset in a list."""
-
-    id = serializers.UUIDField()
-    name = serializers.CharField()
-    task = serializers.CharField()
-    created_at = serializers.DateTimeField()
-    example_count = serializers.IntegerField()
-    version_count = serializers.IntegerField()
-
-
-class FindingOut(serializers.Serializer[object]):
-    """Something to know before training."""
-
-    code = serializers.CharField()
-    count = serializers.IntegerField()
-    sentence = serializers.CharField()
-
-
-class DatasetDetailOut(DatasetOut):
-    """A dataset with its labels and findings."""
-
-    label_counts = serializers.DictField(child=serializers.IntegerField())
-    findings = FindingOut(many=True)
-
-
-class ExampleOut(serializers.Serializer[object]):
-    """A row of a dataset."""
-
-    id = serializers.UUIDField()
-    upload_id = serializers.UUIDField()
-    line = serializers.IntegerField()
-    text = serializers.CharField()
-    label = serializers.CharField(allow_null=True)  # type: ignore[assignment]
 
 
 class UploadIn(BodySerializer):
@@ -199,33 +157,6 @@ class InspectIn(BodySerializer):
     header = serializers.BooleanField(required=False)
 
 
-class VersionIn(BodySerializer):
-    """How to freeze."""
-
-    seed = serializers.IntegerField(min_value=0, default=0)
-    shares = serializers.ListField(
-        child=serializers.FloatField(), min_length=3, max_length=3, required=False
-    )
-
-
-class VersionOut(serializers.Serializer[object]):
-    """A dataset version."""
-
-    id = serializers.UUIDField()
-    dataset_id = serializers.UUIDField()
-    number = serializers.IntegerField()
-    status = serializers.CharField()
-    seed = serializers.IntegerField()
-    shares = serializers.ListField(child=serializers.FloatField())
-    rows = serializers.IntegerField()
-    label_counts = serializers.DictField(child=serializers.IntegerField())
-    split_counts = serializers.DictField(child=serializers.IntegerField())
-    text_stats = serializers.DictField(child=serializers.FloatField())
-    content_hash = serializers.CharField()
-    created_at = serializers.DateTimeField()
-    frozen_at = serializers.DateTimeField(allow_null=True)
-
-
 def reject_rows(upload: Upload) -> list[dict[str, Any]]:
     """Return the first rejected rows with their sentences, in the language that is active now."""
     return [
@@ -274,8 +205,3 @@ def arrived_body(arrived: Arrived) -> dict[str, Any]:
         "received": list(arrived.numbers),
         "received_bytes": arrived.bytes,
     }
-
-
-def version_body(version: DatasetVersion) -> dict[str, Any]:
-    """Return a version as `VersionOut` writes it."""
-    return dict(VersionOut(version).data)

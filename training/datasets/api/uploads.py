@@ -1,117 +1,35 @@
-"""API of datasets: upload, import, examples, versions."""
+"""API of uploads: send a file, look at it, import it."""
 
 from __future__ import annotations
 
 import uuid
-from typing import Any
 
 from django.http import HttpResponseRedirect
 from django.urls import reverse
 from drf_spectacular.utils import OpenApiResponse, extend_schema
-from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from modelyard.core import storage
-from modelyard.core.http.pagination import Pages
 from tenants.api_base import TenantApiView
 from tenants.http import actor_of, tenant_of
 from tenants.scoping.context import tenant_scope
-from training.datasets import selectors, services, wire
+from training.datasets import selectors, services
+from training.datasets.api import door
 from training.datasets.models import Upload
 from training.datasets.types import Arrived
+from training.datasets.wire import uploads as wire
 
-READ_WRITE = {"GET": "data.read", "POST": "data.write", "DELETE": "data.write"}
 SIGNED_AT_START = 100
+
+
 GUESSED = ("encoding", "delimiter", "header")
-
-
-def _valid(kind: type[serializers.Serializer[object]], request: Request) -> dict[str, Any]:
-    given = kind(data=request.data)
-    given.is_valid(raise_exception=True)
-    return dict(given.validated_data)
-
-
-def _address(request: Request, name: str, **ids: uuid.UUID) -> str:
-    """Return the address of an API view under the caller's own door (key or session)."""
-    match = request._request.resolver_match  # noqa: SLF001 - DRF has no public name
-    if match is not None and "tenant-api" in match.namespaces:
-        return reverse(f"tenant-api:{name}", kwargs={"slug": tenant_of(request).slug, **ids})
-    return reverse(f"api:{name}", kwargs=ids)
-
-
-class DatasetList(TenantApiView):
-    """The workspace's datasets."""
-
-    permissions = READ_WRITE
-
-    @extend_schema(
-        operation_id="datasets_list", responses=wire.DatasetOut(many=True), summary="List datasets"
-    )
-    def get(self, request: Request) -> Response:
-        """Return a page of datasets, newest first."""
-        pages = Pages()
-        rows = pages.paginate_queryset(selectors.dataset_list(), request, view=self)
-        return pages.get_paginated_response(wire.DatasetOut(rows, many=True).data)
-
-    @extend_schema(
-        operation_id="datasets_create",
-        request=wire.DatasetIn,
-        responses={201: wire.DatasetDetailOut},
-        summary="Make a dataset",
-    )
-    def post(self, request: Request) -> Response:
-        """Make an empty dataset."""
-        given = _valid(wire.DatasetIn, request)
-        dataset = services.dataset_create(actor=actor_of(request), name=given["name"])
-        return Response(_dataset_body(dataset.pk), status=201)
-
-
-def _dataset_body(dataset_id: uuid.UUID) -> dict[str, Any]:
-    dataset = selectors.dataset_get(dataset_id)
-    counts = selectors.label_counts(dataset_id)
-    findings = selectors.finding_list(dataset_id)
-    return {
-        **wire.DatasetOut(dataset).data,
-        "label_counts": counts,
-        "findings": wire.FindingOut(findings, many=True).data,
-    }
-
-
-class DatasetDetail(TenantApiView):
-    """One dataset."""
-
-    permissions = READ_WRITE
-
-    @extend_schema(
-        operation_id="datasets_get", responses=wire.DatasetDetailOut, summary="Get a dataset"
-    )
-    def get(self, request: Request, dataset_id: uuid.UUID) -> Response:
-        """Return a dataset with its labels and what to know about it."""
-        del request
-        return Response(_dataset_body(dataset_id))
-
-
-class DatasetExamples(TenantApiView):
-    """The rows of a dataset."""
-
-    permissions = READ_WRITE
-
-    @extend_schema(
-        operation_id="examples_list", responses=wire.ExampleOut(many=True), summary="List examples"
-    )
-    def get(self, request: Request, dataset_id: uuid.UUID) -> Response:
-        """Return a page of examples, newest first."""
-        selectors.dataset_get(dataset_id)
-        pages = Pages()
-        rows = pages.paginate_queryset(selectors.example_list(dataset_id), request, view=self)
-        return pages.get_paginated_response(wire.ExampleOut(rows, many=True).data)
 
 
 class DatasetUploads(TenantApiView):
     """Opening an upload."""
 
-    permissions = READ_WRITE
+    permissions = door.READ_WRITE
     long_lived = True
 
     @extend_schema(
@@ -125,7 +43,7 @@ class DatasetUploads(TenantApiView):
     )
     def post(self, request: Request, dataset_id: uuid.UUID) -> Response:
         """Open a multipart upload, or find the open one of the same file, and sign its parts."""
-        given = _valid(wire.UploadIn, request)
+        given = door.valid(wire.UploadIn, request)
         file = {
             "dataset_id": dataset_id,
             "filename": given["filename"],
@@ -154,9 +72,9 @@ def _started(request: Request, upload: Upload, arrived: Arrived, *, status: int)
         "status": upload.status,
         "resumed": status == 200,
         "parts": sign(actor=actor_of(request), upload=upload, numbers=missing) if missing else [],
-        "parts_url": _address(request, "upload-parts", upload_id=upload.pk),
-        "finish_url": _address(request, "upload-finish", upload_id=upload.pk),
-        "abort_url": _address(request, "upload-abandon", upload_id=upload.pk),
+        "parts_url": door.address(request, "upload-parts", upload_id=upload.pk),
+        "finish_url": door.address(request, "upload-finish", upload_id=upload.pk),
+        "abort_url": door.address(request, "upload-abandon", upload_id=upload.pk),
     }
     return Response(wire.UploadStartedOut(body).data, status=status)
 
@@ -175,7 +93,7 @@ def _abandon(view: TenantApiView, request: Request, upload_id: uuid.UUID) -> Res
 class UploadDetail(TenantApiView):
     """One upload."""
 
-    permissions = READ_WRITE
+    permissions = door.READ_WRITE
     long_lived = True
 
     @extend_schema(operation_id="uploads_get", responses=wire.UploadOut, summary="Get an upload")
@@ -197,7 +115,7 @@ class UploadDetail(TenantApiView):
 class UploadAbandon(TenantApiView):
     """Abandon an upload by POST, for browsers."""
 
-    permissions = READ_WRITE
+    permissions = door.READ_WRITE
     long_lived = True
 
     @extend_schema(
@@ -214,7 +132,7 @@ class UploadAbandon(TenantApiView):
 class UploadParts(TenantApiView):
     """The parts of an open upload: which have arrived, and where to PUT others."""
 
-    permissions = READ_WRITE
+    permissions = door.READ_WRITE
     long_lived = True
 
     @extend_schema(
@@ -238,7 +156,7 @@ class UploadParts(TenantApiView):
     )
     def post(self, request: Request, upload_id: uuid.UUID) -> Response:
         """Return URLs for the given part numbers; they hold for an hour."""
-        given = _valid(wire.PartsIn, request)
+        given = door.valid(wire.PartsIn, request)
         with self.work(request) as keep:
             upload = selectors.upload_get(upload_id)
             parts = services.upload_parts(
@@ -250,7 +168,7 @@ class UploadParts(TenantApiView):
 class UploadFinish(TenantApiView):
     """All parts have arrived."""
 
-    permissions = READ_WRITE
+    permissions = door.READ_WRITE
     long_lived = True
 
     @extend_schema(
@@ -273,7 +191,7 @@ class UploadFinish(TenantApiView):
 class UploadInspect(TenantApiView):
     """Look at a file again."""
 
-    permissions = READ_WRITE
+    permissions = door.READ_WRITE
 
     @extend_schema(
         operation_id="uploads_inspect",
@@ -283,7 +201,7 @@ class UploadInspect(TenantApiView):
     )
     def post(self, request: Request, upload_id: uuid.UUID) -> Response:
         """Read the start of the file again."""
-        given = _valid(wire.InspectIn, request)
+        given = door.valid(wire.InspectIn, request)
         upload = services.upload_inspect_again(
             actor=actor_of(request), upload_id=upload_id, **given
         )
@@ -293,7 +211,7 @@ class UploadInspect(TenantApiView):
 class UploadImport(TenantApiView):
     """Import a file whose columns are known."""
 
-    permissions = READ_WRITE
+    permissions = door.READ_WRITE
 
     @extend_schema(
         operation_id="uploads_import",
@@ -303,7 +221,7 @@ class UploadImport(TenantApiView):
     )
     def post(self, request: Request, upload_id: uuid.UUID) -> Response:
         """Start the import; GET the upload for its progress."""
-        given = _valid(wire.ImportIn, request)
+        given = door.valid(wire.ImportIn, request)
         upload = services.import_start(
             actor=actor_of(request),
             upload_id=upload_id,
@@ -317,7 +235,7 @@ class UploadImport(TenantApiView):
 class UploadRejects(TenantApiView):
     """The rejected rows as a file."""
 
-    permissions = READ_WRITE
+    permissions = door.READ_WRITE
 
     @extend_schema(
         operation_id="uploads_rejects",
@@ -331,43 +249,3 @@ class UploadRejects(TenantApiView):
         return HttpResponseRedirect(
             storage.presign_get(key, filename=f"rejected-rows-{upload_id}.csv")
         )
-
-
-class DatasetVersions(TenantApiView):
-    """The versions of a dataset."""
-
-    permissions = READ_WRITE
-
-    @extend_schema(
-        operation_id="versions_list", responses=wire.VersionOut(many=True), summary="List versions"
-    )
-    def get(self, request: Request, dataset_id: uuid.UUID) -> Response:
-        """Return a page of versions, newest first."""
-        selectors.dataset_get(dataset_id)
-        pages = Pages()
-        rows = pages.paginate_queryset(selectors.version_list(dataset_id), request, view=self)
-        return pages.get_paginated_response(wire.VersionOut(rows, many=True).data)
-
-    @extend_schema(
-        operation_id="versions_create",
-        request=wire.VersionIn,
-        responses={201: wire.VersionOut},
-        summary="Freeze a version",
-    )
-    def post(self, request: Request, dataset_id: uuid.UUID) -> Response:
-        """Freeze the labelled rows; GET the version until its status is `frozen`."""
-        given = _valid(wire.VersionIn, request)
-        version = services.version_freeze(actor=actor_of(request), dataset_id=dataset_id, **given)
-        return Response(wire.version_body(version), status=201)
-
-
-class VersionDetail(TenantApiView):
-    """One version."""
-
-    permissions = READ_WRITE
-
-    @extend_schema(operation_id="versions_get", responses=wire.VersionOut, summary="Get a version")
-    def get(self, request: Request, version_id: uuid.UUID) -> Response:
-        """Return a version."""
-        del request
-        return Response(wire.version_body(selectors.version_row(version_id)))

@@ -1,11 +1,10 @@
-"""Pages of datasets: list, rows and versions, and the import wizard."""
+"""Pages of the import wizard: upload, map columns, watch."""
 
 from __future__ import annotations
 
 import uuid
 from typing import Any
 
-from django import forms
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
@@ -18,10 +17,14 @@ from billing import entitlements
 from modelyard.core import storage
 from modelyard.core.errors import DomainError, Invalid
 from tenants.http import actor_of, long_lived, requires, tenant_of
-from training.datasets import encodings, selectors, services, views, wire
+from training.datasets import encodings, selectors, services
 from training.datasets.models import Upload
+from training.datasets.views import imports as views
+from training.datasets.wire import uploads as wire
 
 ROLES = (("ignore", lazy("Not imported")), ("text", lazy("Text")), ("label", lazy("Label")))
+
+
 DELIMITERS = (
     (",", lazy("Comma")),
     ("tab", lazy("Tab")),
@@ -29,85 +32,12 @@ DELIMITERS = (
     ("|", lazy("Vertical bar")),
     ("", lazy("None (one column)")),
 )
+
+
 SHOWN_REJECTS = 50
+
+
 SHOWN_WAITING = 20
-
-
-class DatasetForm(forms.Form):
-    """A new dataset."""
-
-    name = forms.CharField(
-        label=lazy("Name"), max_length=120, help_text=lazy("For example: support tickets")
-    )
-
-
-def _detail_url(request: HttpRequest, dataset_id: uuid.UUID) -> str:
-    return reverse("datasets:detail", args=[tenant_of(request).slug, dataset_id])
-
-
-@require_GET
-@requires("data.read")
-def dataset_list(request: HttpRequest) -> HttpResponse:
-    """Show the workspace's datasets."""
-    context = views.list_context(request.GET.get("cursor", ""))
-    return render(request, "datasets/list.html", context)
-
-
-@require_http_methods(["GET", "POST"])
-@requires("data.write")
-def dataset_new(request: HttpRequest) -> HttpResponse:
-    """Make a dataset, then go on to its first file."""
-    form = DatasetForm(request.POST or None)
-    if request.method == "POST" and form.is_valid():
-        try:
-            dataset = services.dataset_create(
-                actor=actor_of(request), name=form.cleaned_data["name"]
-            )
-        except Invalid as error:
-            form.add_error("name", error.message)
-        else:
-            return redirect("datasets:import", tenant_of(request).slug, dataset.pk)
-    status = 422 if request.method == "POST" else 200
-    return render(request, "datasets/new.html", {"form": form}, status=status)
-
-
-@require_GET
-@requires("data.read")
-def dataset_detail(request: HttpRequest, dataset_id: uuid.UUID) -> HttpResponse:
-    """Show a dataset: its rows, or its versions."""
-    context = views.detail_context(dataset_id, _filters(request), request.GET.get("cursor", ""))
-    context["tab"] = "versions" if request.GET.get("tab") == "versions" else "rows"
-    return render(request, "datasets/detail.html", context)
-
-
-@require_GET
-@requires("data.read")
-def dataset_rows(request: HttpRequest, dataset_id: uuid.UUID) -> HttpResponse:
-    """Show a page of rows as a fragment."""
-    dataset = selectors.dataset_get(dataset_id)
-    context = views.rows_context(dataset.pk, _filters(request), request.GET.get("cursor", ""))
-    return render(request, "datasets/_rows.html", {"dataset": dataset, **context})
-
-
-def _filters(request: HttpRequest) -> dict[str, str]:
-    wanted = {name: request.GET.get(name, "").replace("\x00", "") for name in ("q", "label")}
-    split = request.GET.get("split", "")
-    return {**wanted, "split": split if split in {"train", "validation", "test"} else ""}
-
-
-@require_POST
-@requires("data.write")
-def dataset_freeze(request: HttpRequest, dataset_id: uuid.UUID) -> HttpResponse:
-    """Freeze a version; a refusal comes back as a sentence on the dataset's page."""
-    try:
-        version = services.version_freeze(actor=actor_of(request), dataset_id=dataset_id)
-    except DomainError as error:
-        if error.status == 404:
-            raise
-        messages.error(request, error.message)
-        return redirect(_detail_url(request, dataset_id))
-    messages.success(request, _("Version %(n)d is being frozen.") % {"n": version.number})
-    return redirect(f"{_detail_url(request, dataset_id)}?tab=versions")
 
 
 @require_GET
@@ -272,7 +202,7 @@ def import_abandon(
     """Stop an import; nothing of it stays."""
     services.upload_abandon(actor=actor_of(request), upload_id=upload_id)
     messages.success(request, _("The import was stopped. Nothing of it was kept."))
-    return redirect(_detail_url(request, dataset_id))
+    return redirect("datasets:detail", tenant_of(request).slug, dataset_id)
 
 
 @require_GET

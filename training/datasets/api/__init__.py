@@ -1,0 +1,1 @@
+"""API of datasets, a file a noun."""

@@ -1,0 +1,85 @@
+"""API of datasets and their examples."""
+
+from __future__ import annotations
+
+import uuid
+from typing import Any
+
+from drf_spectacular.utils import extend_schema
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from modelyard.core.http.pagination import Pages
+from tenants.api_base import TenantApiView
+from tenants.http import actor_of
+from training.datasets import selectors, services
+from training.datasets.api import door
+from training.datasets.wire import datasets as wire
+
+
+class DatasetList(TenantApiView):
+    """The workspace's datasets."""
+
+    permissions = door.READ_WRITE
+
+    @extend_schema(
+        operation_id="datasets_list", responses=wire.DatasetOut(many=True), summary="List datasets"
+    )
+    def get(self, request: Request) -> Response:
+        """Return a page of datasets, newest first."""
+        pages = Pages()
+        rows = pages.paginate_queryset(selectors.dataset_list(), request, view=self)
+        return pages.get_paginated_response(wire.DatasetOut(rows, many=True).data)
+
+    @extend_schema(
+        operation_id="datasets_create",
+        request=wire.DatasetIn,
+        responses={201: wire.DatasetDetailOut},
+        summary="Make a dataset",
+    )
+    def post(self, request: Request) -> Response:
+        """Make an empty dataset."""
+        given = door.valid(wire.DatasetIn, request)
+        dataset = services.dataset_create(actor=actor_of(request), name=given["name"])
+        return Response(_dataset_body(dataset.pk), status=201)
+
+
+def _dataset_body(dataset_id: uuid.UUID) -> dict[str, Any]:
+    dataset = selectors.dataset_get(dataset_id)
+    counts = selectors.label_counts(dataset_id)
+    findings = selectors.finding_list(dataset_id)
+    return {
+        **wire.DatasetOut(dataset).data,
+        "label_counts": counts,
+        "findings": wire.FindingOut(findings, many=True).data,
+    }
+
+
+class DatasetDetail(TenantApiView):
+    """One dataset."""
+
+    permissions = door.READ_WRITE
+
+    @extend_schema(
+        operation_id="datasets_get", responses=wire.DatasetDetailOut, summary="Get a dataset"
+    )
+    def get(self, request: Request, dataset_id: uuid.UUID) -> Response:
+        """Return a dataset with its labels and what to know about it."""
+        del request
+        return Response(_dataset_body(dataset_id))
+
+
+class DatasetExamples(TenantApiView):
+    """The rows of a dataset."""
+
+    permissions = door.READ_WRITE
+
+    @extend_schema(
+        operation_id="examples_list", responses=wire.ExampleOut(many=True), summary="List examples"
+    )
+    def get(self, request: Request, dataset_id: uuid.UUID) -> Response:
+        """Return a page of examples, newest first."""
+        selectors.dataset_get(dataset_id)
+        pages = Pages()
+        rows = pages.paginate_queryset(selectors.example_list(dataset_id), request, view=self)
+        return pages.get_paginated_response(wire.ExampleOut(rows, many=True).data)

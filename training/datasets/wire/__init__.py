@@ -1,0 +1,1 @@
+"""What the API of datasets takes and gives, a file a noun."""
