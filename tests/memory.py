@@ -1,7 +1,8 @@
-"""How much memory a process and its children take, while something happens."""
+"""How much memory a process and all below it take, while something happens."""
 
 from __future__ import annotations
 
+import contextlib
 import re
 import threading
 from pathlib import Path
@@ -21,7 +22,7 @@ class Memory(threading.Thread):
         return self.most - self.first
 
     def now(self) -> int:
-        """Return what the process and its children have now."""
+        """Return what the process and all below it have now."""
         return sum(_resident(pid) for pid in [self.pid, *_children(self.pid)])
 
     def run(self) -> None:
@@ -39,10 +40,18 @@ class Memory(threading.Thread):
 
 
 def _children(pid: int) -> list[int]:
-    found = Path(f"/proc/{pid}/task").glob("*/children")
-    return [int(child) for path in found for child in path.read_text().split()]
+    """Return the processes below one; those that end meanwhile may be missing."""
+    found: list[int] = []
+    for path in Path(f"/proc/{pid}/task").glob("*/children"):
+        with contextlib.suppress(OSError):
+            found += [int(child) for child in path.read_text().split()]
+    return [*found, *(one for child in found for one in _children(child))]
 
 
 def _resident(pid: int) -> int:
-    found = re.search(r"VmRSS:\s+(\d+) kB", Path(f"/proc/{pid}/status").read_text())
+    try:
+        status = Path(f"/proc/{pid}/status").read_text()
+    except OSError:
+        return 0
+    found = re.search(r"VmRSS:\s+(\d+) kB", status)
     return int(found[1]) * 1024 if found else 0

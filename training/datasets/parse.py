@@ -18,7 +18,7 @@ from training.datasets import checks, sniff
 from training.datasets.readers import Fault, FileRefused, Source, open_source, records
 
 MEMORY_BYTES = 2 * 1024**3
-BATCH_ROWS = 1_000
+BATCH_ROWS = 2_000
 BATCH_CHARACTERS = 4 * 1024**2
 
 

@@ -91,7 +91,7 @@ def example_find(
 
 def example_first(dataset_id: uuid.UUID, count: int = 20) -> list[Example]:
     """Return the first examples in the order of the files."""
-    rows = Example.live.filter(dataset=dataset_id).order_by("dataset", "upload", "line")
+    rows = Example.live.filter(dataset=dataset_id).order_by("id")
     return list(rows[:count])
 
 

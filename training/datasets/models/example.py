@@ -69,9 +69,6 @@ class Example(TenantOwned):
             )
         ]
         indexes = [
-            models.Index(
-                fields=["tenant_id", "dataset", "upload", "line"], name="datasets_example_order"
-            ),
             models.Index(fields=["tenant_id", "upload"], name="datasets_example_upload"),
             models.Index(
                 fields=["tenant_id", "dataset", "id"],

@@ -18,6 +18,8 @@ from training.datasets.readers import FileRefused
 INSPECT_SECONDS = 60
 BYTES_A_SECOND = 1024**2
 """The slowest the parser may be before it is stopped."""
+_PIPE_BYTES = 1024**2
+"""Room for the next batch or two, so that the child parses while we store."""
 
 logger = structlog.get_logger(__name__)
 
@@ -45,6 +47,7 @@ def answers(mode: str, path: Path, options: dict[str, Any]) -> Iterator[dict[str
             [*command, json.dumps(options)],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
+            pipesize=_PIPE_BYTES,
             stderr=complaints,
             cwd=path.parent,
             env=_environment(),
