@@ -10,7 +10,7 @@ from pathlib import Path
 
 import httpx2
 import pytest
-from playwright.sync_api import BrowserContext, Page, expect
+from playwright.sync_api import BrowserContext, Locator, Page, expect
 
 from tenants.models import Tenant
 from tests.e2e.browser import chromium
@@ -88,7 +88,7 @@ def test_200_mb_cut_at_a_random_part_go_on_after_the_tab_was_closed(tmp_path: Pa
     tenant = make_tenant(user)
     key = bearer(make_key(tenant))["HTTP_AUTHORIZATION"]
     file = write_big(tmp_path / "reviews.csv", SIZE)
-    at = random.SystemRandom().randrange(3, PARTS - 6)
+    at = random.SystemRandom().randrange(8, PARTS - 4)
     with stand(tenant, user) as customer:
         net, web = customer.net, customer.web
         warm(customer, key)
@@ -127,3 +127,107 @@ def test_200_mb_cut_at_a_random_part_go_on_after_the_tab_was_closed(tmp_path: Pa
 def shot(page: Page, name: str) -> None:
     SHOTS.mkdir(parents=True, exist_ok=True)
     page.screenshot(path=SHOTS / f"{name}.png")
+
+
+def row_of(page: Page, name: str) -> Locator:
+    return page.locator("[data-file]").filter(has_text=name)
+
+
+def several_files_are_paused_cancelled_and_sent_side_by_side(
+    customer: Stand, tmp_path: Path
+) -> None:
+    names = ("one.csv", "two.csv", "three.csv")
+    one, two, three = (write_big(tmp_path / name, 40 * MB) for name in names)
+    (tmp_path / "empty.csv").touch()
+    page, net = customer.open(), customer.net
+    net.pause_at = lambda part: part == 3  # so that there is time to press a button
+    choose(page, one, two, three, tmp_path / "empty.csv")
+    expect(row_of(page, "empty.csv")).to_contain_text("This file is empty")
+    row_of(page, "one.csv").get_by_role("button", name="Pause the upload of one.csv").click()
+    expect(row_of(page, "one.csv")).to_contain_text("Paused at")
+    row_of(page, "two.csv").get_by_role("button", name="Cancel the upload of two.csv").click()
+    expect(row_of(page, "two.csv")).to_have_count(0)
+    shot(page, "upload-several")
+    page.set_viewport_size({"width": 390, "height": 844})
+    shot(page, "upload-several-narrow")
+    page.set_viewport_size({"width": 1440, "height": 900})
+    net.pause_at = lambda _part: False
+    expect(row_of(page, "three.csv").get_by_role("link", name="Map columns")).to_be_visible()
+    expect(row_of(page, "one.csv")).to_contain_text("Paused at")
+    row_of(page, "one.csv").get_by_role("button", name="Go on with the upload").click()
+    expect(row_of(page, "one.csv").get_by_role("link", name="Map columns")).to_be_visible()
+    page.emulate_media(color_scheme="dark")
+    shot(page, "upload-several-dark")
+    row_of(page, "one.csv").get_by_role("link", name="Map columns").click()
+    page.wait_for_url("**/imports/*/")
+    page.goto(f"{customer.web.url}{customer.path}")
+    expect(page.locator("[data-waiting]")).to_have_count(0)  # the cancelled one is gone
+
+
+def a_network_that_comes_back_needs_nobody(customer: Stand, tmp_path: Path) -> None:
+    file = write_big(tmp_path / "reviews.csv", 40 * MB)
+    page, net = customer.open(), customer.net
+    net.cut_at = lambda part: part == 2
+    choose(page, file)
+    assert net.broken.wait(60)
+    net.heal()
+    page.wait_for_url("**/imports/*/")
+    assert 2 in net.arrived()
+
+
+def a_file_over_the_plan_is_refused_on_the_page_before_its_first_byte(
+    customer: Stand, tmp_path: Path
+) -> None:
+    file = tmp_path / "huge.csv"
+    with file.open("wb") as target:
+        target.truncate(2 * 1024**3)
+    page = customer.open()
+    choose(page, file)
+    row = row_of(page, "huge.csv")
+    expect(row.get_by_role("alert")).to_contain_text("huge.csv needs 2.0")
+    expect(row.get_by_role("alert")).to_contain_text("Upgrade the plan")
+    expect(row.get_by_role("link", name="See plans")).to_be_visible()
+    shot(page, "upload-refused")
+    assert customer.net.log == []
+
+
+def an_upload_that_stopped_can_be_discarded_and_another_file_starts_anew(
+    customer: Stand, tmp_path: Path
+) -> None:
+    file = write_big(tmp_path / "reviews.csv", 40 * MB)
+    page, net = customer.open(), customer.net
+    net.cut_at = lambda part: part == 3
+    choose(page, file)
+    assert net.broken.wait(60)
+    page.close()
+    net.heal()
+    page = customer.open()
+    expect(page.locator("[data-waiting]")).to_contain_text("is there. Choose the same file")
+    file.write_bytes(b"text,label\nanother,a\n" + b"x" * 100)
+    net.pause_at = lambda _part: True
+    choose(page, file)
+    expect(page.get_by_text("reviews.csv is another file")).to_be_visible()
+    page.set_viewport_size({"width": 390, "height": 844})
+    shot(page, "upload-another-narrow")
+    page.locator("[data-waiting]").get_by_role("button", name="Discard").click()
+    expect(page.locator("[data-waiting]")).to_have_count(0)
+    net.pause_at = lambda _part: False
+    page.wait_for_url("**/imports/*/")
+
+
+def test_files_are_paused_cancelled_refused_discarded_and_go_on_by_themselves(
+    tmp_path: Path,
+) -> None:
+    user = make_user()
+    steps = (
+        a_file_over_the_plan_is_refused_on_the_page_before_its_first_byte,
+        several_files_are_paused_cancelled_and_sent_side_by_side,
+        a_network_that_comes_back_needs_nobody,
+        an_upload_that_stopped_can_be_discarded_and_another_file_starts_anew,
+    )
+    with stand(make_tenant(user), user) as customer:
+        for step in steps:
+            step(customer, tmp_path)
+            customer.net.heal()
+            for page in customer.context.pages:
+                page.close()

@@ -25,7 +25,7 @@ class Sent:
 
 
 class Recorder(ThreadingHTTPServer):
-    """The network; `cut_at` says at which part it breaks, `healed` whether it works again."""
+    """The network; `cut_at` says at which part it breaks, `pause_at` which parts it holds back."""
 
     daemon_threads = True
 
@@ -34,6 +34,7 @@ class Recorder(ThreadingHTTPServer):
         self.upstream = urlsplit(upstream)
         self.log: list[Sent] = []
         self.cut_at: Callable[[int], bool] = lambda _part: False
+        self.pause_at: Callable[[int], bool] = lambda _part: False
         self.broken = threading.Event()
         self.on_the_way: set[object] = set()
 
@@ -74,6 +75,8 @@ class _Handler(BaseHTTPRequestHandler):
         part = int(query.get("partNumber", ["0"])[0]) if self.command == "PUT" else 0
         network, status, sent = self.server, 0, 0
         network.on_the_way.add(self)
+        while part and network.pause_at(part):
+            time.sleep(0.02)
         if part and network.cut_at(part):
             network.broken.set()
         store = http.client.HTTPConnection(network.upstream.hostname or "", network.upstream.port)

@@ -8,7 +8,6 @@ import shutil
 import subprocess
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import httpx2
@@ -19,7 +18,7 @@ from tests.factories import make_key, make_tenant
 from tests.factories_datasets import make_dataset
 from tests.fakes.s3_recorder import Recorder, recorder
 from tests.push import Yard, write_big
-from tests.webserver import web_process
+from tests.webserver import WebProcess, web_process
 from yard.sending import LocalFile
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -27,116 +26,130 @@ pytestmark = pytest.mark.django_db(transaction=True)
 MB = 10**6
 
 
-@contextmanager
-def shell(folder: Path) -> Iterator[tuple[Yard, Recorder]]:
-    tenant = make_tenant()
-    make_dataset(tenant, "Reviews")
-    key = make_key(tenant)
+@pytest.fixture(scope="module")
+def running(django_db_setup: None) -> Iterator[tuple[WebProcess, Recorder]]:
+    """A web process whose store is behind a network that is watched."""
     with (
         recorder(os.environ["S3_ENDPOINT_URL"]) as network,
         web_process(S3_PUBLIC_ENDPOINT_URL=network.url) as web,
     ):
-        yield Yard(web.url, key, folder), network
+        yield web, network
 
 
-def test_killed_in_the_middle_the_same_command_sends_only_what_is_missing(tmp_path: Path) -> None:
+@pytest.fixture
+def network(running: tuple[WebProcess, Recorder]) -> Recorder:
+    running[1].heal()
+    return running[1]
+
+
+@pytest.fixture
+def yard(running: tuple[WebProcess, Recorder], tmp_path: Path) -> Yard:
+    """A customer's shell, with a dataset "Reviews"."""
+    tenant = make_tenant()
+    make_dataset(tenant, "Reviews")
+    return Yard(running[0].url, make_key(tenant), tmp_path)
+
+
+def test_killed_in_the_middle_the_same_command_sends_only_what_is_missing(
+    yard: Yard, network: Recorder, tmp_path: Path
+) -> None:
     file = write_big(tmp_path / "reviews.csv", 96 * MB)
     count = -(-96 * MB // (8 * 1024**2))
-    at, there = random.SystemRandom().randrange(3, count - 4), threading.Event()
-    with shell(tmp_path) as (yard, network):
+    at, there = random.SystemRandom().randrange(6, count - 3), threading.Event()
 
-        def look(part: int) -> bool:
-            if part == at:
-                there.set()
-            return False
+    def look(part: int) -> bool:
+        if part == at:
+            there.set()
+        return False
 
-        network.cut_at = look
-        process = yard.start("push", file, "--only-send")
-        assert there.wait(60)
-        process.kill()
-        process.communicate()
-        before = sorted(one.part for one in network.heal() if one.status == 200)
-        assert 0 < len(before) < count, at
-        status, out, err = yard.run("push", file, "--only-send")
-        assert status == 0, (out, err)
-        assert f"% of {file.name} is there; the rest is sent." in out
-        assert "/imports/" in out
-        missing = sorted({*range(1, count + 1)} - {*before})
-        assert sorted(one.part for one in network.log) == missing
-        assert network.arrived() == missing
-        network.heal()
-        status, out, _err = yard.run("push", file, "--only-send")  # it waits for its columns
-        assert (status, network.log) == (0, [])
-        assert "is there already" in out
+    network.cut_at = look
+    process = yard.start("push", file, "--only-send")
+    assert there.wait(60)
+    process.kill()
+    process.communicate()
+    before = sorted(one.part for one in network.heal() if one.status == 200)
+    assert 0 < len(before) < count, at
+    status, out, err = yard.run("push", file, "--only-send")
+    assert status == 0, (out, err)
+    assert f"% of {file.name} is there; the rest is sent." in out
+    assert "/imports/" in out
+    missing = sorted({*range(1, count + 1)} - {*before})
+    assert sorted(one.part for one in network.log) == missing
+    assert network.arrived() == missing
+    network.heal()
+    status, out, _err = yard.run("push", file, "--only-send")  # it waits for its columns
+    assert (status, network.log) == (0, [])
+    assert "is there already" in out
 
 
 def test_a_network_that_stays_away_ends_the_command_and_keeps_what_has_arrived(
-    tmp_path: Path,
+    yard: Yard, network: Recorder, tmp_path: Path
 ) -> None:
     file = write_big(tmp_path / "reviews.csv", 48 * MB)
-    with shell(tmp_path) as (yard, network):
-        network.cut_at = lambda part: part == 4
-        status, _out, err = yard.run("push", file, "--only-send", "--tries", 2)
-        assert status == 3, err
-        assert "run the same command to go on" in err
-        arrived = [one.part for one in network.heal() if one.status == 200]
-        status, out, err = yard.run("push", file, "--only-send")
-        assert status == 0, (out, err)
-        assert not {*network.arrived()} & {*arrived}
+    network.cut_at = lambda part: part == 4
+    status, _out, err = yard.run("push", file, "--only-send", "--tries", 2)
+    assert status == 3, err
+    assert "run the same command to go on" in err
+    arrived = [one.part for one in network.heal() if one.status == 200]
+    status, out, err = yard.run("push", file, "--only-send")
+    assert status == 0, (out, err)
+    assert not {*network.arrived()} & {*arrived}
 
 
-def test_what_is_refused_is_said_in_a_sentence_with_an_exit_status(tmp_path: Path) -> None:
+def test_what_is_refused_is_said_in_a_sentence_with_an_exit_status(
+    yard: Yard, network: Recorder, tmp_path: Path
+) -> None:
     small = write_big(tmp_path / "small.csv", 100)
     huge = tmp_path / "huge.csv"
     with huge.open("wb") as target:
         target.truncate(2 * 1024**3)  # a hole: it is refused before its first byte is read
     (tmp_path / "empty.csv").touch()
-    with shell(tmp_path) as (yard, network):
-        status, _out, err = yard.run("push", huge)
-        assert status == 1
-        assert "huge.csv needs 2.0" in err
-        assert "Upgrade the plan" in err
-        assert "/usage/" in err
-        assert network.log == []
-        assert yard.run("push", "empty.csv")[0::2] == (
-            1, "yard: empty.csv is empty. Choose another file.\n"
-        )  # fmt: skip
-        status, _out, err = yard.run("push", "nowhere.csv")
-        assert (status, "can't be read: No such file" in err) == (1, True)
-        status, _out, err = Yard(yard.url, "mdy_wrong", tmp_path).run("push", small)
-        assert status == 1
-        assert "key" in err
-        assert Yard(yard.url, "", tmp_path).run("push", small)[0] == 2
-        assert yard.run("push")[0] == 2
+    status, _out, err = yard.run("push", huge)
+    assert status == 1
+    assert "huge.csv needs 2.0" in err
+    assert "Upgrade the plan" in err
+    assert "/usage/" in err
+    assert network.log == []
+    assert yard.run("push", "empty.csv")[0::2] == (
+        1, "yard: empty.csv is empty. Choose another file.\n"
+    )  # fmt: skip
+    status, _out, err = yard.run("push", "nowhere.csv")
+    assert (status, "can't be read: No such file" in err) == (1, True)
+    status, _out, err = Yard(yard.url, "mdy_wrong", tmp_path).run("push", small)
+    assert status == 1
+    assert "key" in err
+    assert Yard(yard.url, "", tmp_path).run("push", small)[0] == 2
+    assert yard.run("push")[0] == 2
     away = Yard("http://127.0.0.1:9", "mdy_x", tmp_path)
     status, _out, err = away.run("push", small, "--tries", 1)
     assert (status, "http://127.0.0.1:9 can't be reached" in err) == (3, True)
 
 
-def test_a_file_that_changes_on_its_way_is_not_imported(tmp_path: Path) -> None:
+def test_a_file_that_changes_on_its_way_is_not_imported(
+    yard: Yard, network: Recorder, tmp_path: Path
+) -> None:
     file = write_big(tmp_path / "reviews.csv", 40 * MB)
-    with shell(tmp_path) as (yard, network):
 
-        def touch(part: int) -> bool:
-            if part == 2:
-                os.utime(file, ns=(1, 1))
-            return False
+    def touch(part: int) -> bool:
+        if part == 2:
+            os.utime(file, ns=(1, 1))
+        return False
 
-        network.cut_at = touch
-        status, _out, err = yard.run("push", file, "--dataset", "Reviews")
-        assert status == 1
-        assert "changed while it was sent. Nothing was imported" in err
-        headers = {"Authorization": f"Bearer {yard.key}"}
-        api = httpx2.Client(base_url=f"{yard.url}/api/v1/", headers=headers)
-        (dataset,) = api.get("datasets").json()["data"]
-        assert dataset["name"] == "Reviews"
-        body = {
-            "filename": file.name,
-            "bytes": 40 * MB,
-            "fingerprint": LocalFile.at(file).fingerprint,
-        }
-        again = api.post(f"datasets/{dataset['id']}/uploads", json=body)
-        assert (again.status_code, again.json()["resumed"]) == (201, False)
+    network.cut_at = touch
+    status, _out, err = yard.run("push", file, "--dataset", "Reviews")
+    assert status == 1
+    assert "changed while it was sent. Nothing was imported" in err
+    headers = {"Authorization": f"Bearer {yard.key}"}
+    api = httpx2.Client(base_url=f"{yard.url}/api/v1/", headers=headers)
+    (dataset,) = api.get("datasets").json()["data"]
+    assert dataset["name"] == "Reviews"
+    body = {
+        "filename": file.name,
+        "bytes": 40 * MB,
+        "fingerprint": LocalFile.at(file).fingerprint,
+    }
+    again = api.post(f"datasets/{dataset['id']}/uploads", json=body)
+    assert (again.status_code, again.json()["resumed"]) == (201, False)
 
 
 @pytest.mark.parametrize("size", [5, 3 * 1024**2 + 1])

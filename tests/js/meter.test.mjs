@@ -37,5 +37,6 @@ test("time to go is a range in one unit", () => {
   assert.deepEqual(range(2), { name: "seconds", low: 1, high: 3 });
   assert.deepEqual(range(120), { name: "minutes", low: 1, high: 3 });
   assert.deepEqual(range(7200), { name: "hours", low: 1, high: 3 });
-  assert.equal(bytes(12_800_000), "12.8 MB");
+  assert.equal(bytes(12.8 * 2 ** 20), "12.8 MB");
+  assert.equal(bytes(2 ** 31), "2.0 GB");
 });

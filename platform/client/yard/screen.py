@@ -13,12 +13,12 @@ WINDOW = 8.0
 
 
 def size(count: float) -> str:
-    """Write bytes as people read them: `12.8 MB`."""
-    units = ["B", "kB", "MB", "GB", "TB"]
+    """Write bytes as the platform does, 1,024 a step: `12.8 MB`."""
+    units = ["bytes", "KB", "MB", "GB", "TB"]
     power = 0
-    while count >= 1000 and power < len(units) - 1:
-        count, power = count / 1000, power + 1
-    return f"{count:.1f} {units[power]}" if power and count < 100 else f"{count:.0f} {units[power]}"
+    while count >= 1024 and power < len(units) - 1:
+        count, power = count / 1024, power + 1
+    return f"{count:.1f} {units[power]}" if power else f"{count:.0f} {units[power]}"
 
 
 def span(seconds: float) -> str:

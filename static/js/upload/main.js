@@ -15,10 +15,9 @@ class Row {
     Object.assign(this, { page, file, id: null, sent: 0, drawn: 0, meter: new Meter(file.size) });
     this.element = page.template.content.firstElementChild.cloneNode(true);
     this.find("name").textContent = file.name;
-    for (const act of ["pause", "resume", "cancel"]) {
-      const button = this.find(act);
-      button.setAttribute("aria-label", fill(button.getAttribute("aria-label"), { name: file.name }));
-      button.addEventListener("click", () => this[act]());
+    for (const act of ["pause", "resume", "cancel"]) this.find(act).addEventListener("click", () => this[act]());
+    for (const one of this.element.querySelectorAll("[aria-label]")) {
+      one.setAttribute("aria-label", fill(one.getAttribute("aria-label"), { name: file.name }));
     }
     page.list.append(this.element);
     this.show("opening");
@@ -46,9 +45,11 @@ class Row {
     const speed = this.state === "sending" ? meter.speed : null;
     const left = this.state === "sending" ? meter.left : null;
     const values = { done: bytes(sent), total: bytes(file.size), speed: speed === null ? "" : bytes(speed) };
-    this.find("bar").value = Math.floor((100 * sent) / file.size);
+    this.find("bar").value = file.size ? Math.floor((100 * sent) / file.size) : 0;
     const words = { opening: "opening", paused: "paused", done: "checking" }[this.state];
-    this.find("text").textContent = fill(page.t(words ?? (speed === null ? "amount" : "progress")), values);
+    const unsent = this.state === "refused" && !this.id;
+    this.find("text").textContent = unsent ? bytes(file.size)
+      : fill(page.t(words ?? (speed === null ? "amount" : "progress")), values);
     if (left !== null) {
       const { name, ...ends } = range(left);
       this.find("eta").textContent = sent === file.size ? "" : fill(page.t(name), ends);
@@ -79,6 +80,7 @@ class Row {
     if (this.state !== "sending") return;
     this.meter.see(sent, performance.now());
     this.draw();
+    this.page.tell();
   }
 
   pause() {
@@ -139,10 +141,10 @@ class Page {
     this.rows = new Map();
     this.all = [];
     this.list = form.querySelector("[data-upload-list]");
-    this.live = form.querySelector("[data-upload-live]");
+    this.notes = form.querySelector("[data-upload-notes]");
     this.template = form.querySelector("template");
     this.waiting = [...form.querySelectorAll("[data-waiting]")];
-    this.said = 0;
+    this.told = performance.now();
     const row = (act) => (id, value) => this.rows.get(id)?.[act](value);
     this.road = new Road(form.dataset.start, this.t("refused"), {
       progress: row("progress"), done: row("done"), failed: row("fail"),
@@ -153,7 +155,7 @@ class Page {
 
   t(name) { return this.form.getAttribute(`data-t-${name}`); }
 
-  say(name, values = {}) { this.live.textContent = fill(this.t(name), values); }
+  say(name, values = {}) { this.notes.textContent = fill(this.t(name), values); }
 
   listen() {
     const { form } = this;
@@ -233,16 +235,20 @@ class Page {
     }
   }
 
+  /* How far all of them are, for who hears the page: now and then. */
+  tell() {
+    const now = performance.now();
+    if (now - this.told < SAY_MS) return;
+    this.told = now;
+    const [sent, total] = this.all.reduce(([a, b], one) => [a + one.sent, b + one.file.size], [0, 0]);
+    this.form.querySelector("[data-upload-said]").textContent = fill(this.t("said"), { percent: Math.floor((100 * sent) / total) });
+  }
+
   changed() {
     const { form, all } = this;
     form.querySelector("[data-upload-files]").hidden = !all.length && !this.waiting.length;
     const busy = all.some((one) => ["sending", "opening", "paused", "failed"].includes(one.state));
     form.querySelector("[data-upload-hint]").hidden = !busy;
-    if (performance.now() - this.said > SAY_MS && busy) {
-      this.said = performance.now();
-      const [sent, total] = all.reduce(([a, b], one) => [a + one.sent, b + one.file.size], [0, 0]);
-      this.say("said", { percent: Math.floor((100 * sent) / total) });
-    }
     // One file: its columns are what comes next. Several: each has its own button.
     if (all.length === 1 && all[0].state === "done" && !this.waiting.length) location.assign(all[0].next);
   }

@@ -45,11 +45,12 @@ export function range(seconds) {
   return { name, low, high: Math.max(low + 1, Math.ceil((1.2 * seconds) / unit)) };
 }
 
+/* As the server writes sizes: 1 kB has 1,024 bytes. */
 export function bytes(n) {
-  const units = ["B", "kB", "MB", "GB", "TB"];
+  const units = ["B", "KB", "MB", "GB", "TB"];
   let k = 0;
-  while (n >= 1000 && k < units.length - 1) { n /= 1000; k += 1; }
-  return `${k && n < 100 ? n.toFixed(1) : Math.round(n)} ${units[k]}`;
+  while (n >= 1024 && k < units.length - 1) { n /= 1024; k += 1; }
+  return `${k ? n.toFixed(1) : Math.round(n)} ${units[k]}`;
 }
 
 export const fill = (text, values) => text.replace(/\{(\w+)\}/g, (_, name) => values[name]);
