@@ -1,5 +1,6 @@
 # The front door. Each target is a thin call; everything it needs is in this repository's files.
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
+WORKERS ?= 3
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 
@@ -12,7 +13,7 @@ up: .venv/.ready  ## the whole product on this machine
 	$(BIN)/modelyard up $(ARGS)
 
 test: .venv/.ready-dev node_modules/.ready check  ## static checks and all tests, on real parts
-	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder $(ARGS)
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup --no-loadscope-reorder $(ARGS)
 
 check: .venv/.ready-dev
 	$(BIN)/python -m ruff format --check .

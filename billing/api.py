@@ -75,7 +75,8 @@ class EntryList(TenantApiView):
     )
     def get(self, request: Request) -> Response:
         """Return a page of lines. A prediction's line appears about a second after its answer."""
-        asked = EntryIn(data=request.query_params)
+        # A plain dict: in a form's data an empty value counts as none; `?meter=` is a mistake.
+        asked = EntryIn(data=request.query_params.dict())
         asked.is_valid(raise_exception=True)
         pages = Pages()
         rows = pages.paginate_queryset(

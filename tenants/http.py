@@ -16,7 +16,7 @@ import structlog
 from django.conf import settings
 from django.contrib.auth.views import redirect_to_login
 from django.db import transaction
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.utils.translation import gettext as _
 from rest_framework.authentication import BaseAuthentication, SessionAuthentication
@@ -28,6 +28,7 @@ from modelyard.core.http import problem, request_id
 from tenants import access, addresses, selectors
 from tenants.access import Actor
 from tenants.controls import staff, suspension
+from tenants.identity import fresh
 from tenants.limits import gate
 from tenants.models import Tenant, User
 from tenants.scoping.context import tenant_scope
@@ -162,6 +163,18 @@ def _name_in_log(actor: Actor | None, kwargs: dict[str, Any]) -> None:
         )
 
 
+def _sign_in_first(request: HttpRequest) -> HttpResponse:
+    """Send the person to the sign-in page and from there back.
+
+    A page that only asked for a part of itself goes there whole: a redirect would be followed by
+    its script, and the sign-in page put where the part was.
+    """
+    if not request.headers.get("HX-Request"):
+        return redirect_to_login(request.get_full_path(), settings.LOGIN_URL)
+    target = redirect_to_login(fresh.page_of(request), settings.LOGIN_URL)["Location"]
+    return HttpResponse(status=204, headers={"HX-Redirect": target})
+
+
 class TenantMiddleware:
     """Find tenant and actor, then run the view inside the tenant's scope."""
 
@@ -211,7 +224,7 @@ class TenantMiddleware:
                 return self._scoped(actor.tenant_id, request, view, args, kwargs)
         except Unauthenticated as error:
             if by_session and not problem.wants_json(request):
-                return redirect_to_login(request.get_full_path(), settings.LOGIN_URL)
+                return _sign_in_first(request)
             return problem.respond(request, error)
         except suspension.Suspended as error:
             return suspension.respond(request, error)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 
 import pytest
 from django.core.cache import caches
+from django.db import connection
+from django.test import TransactionTestCase
 from django.utils import translation
 
 from modelyard.core import valkey
@@ -14,6 +15,23 @@ from tenants.controls import switches
 from tests import oidc_stand
 from tests.samples import SENTENCES
 from tests.site import RunningSite, running, stack
+from tests.stack import mine
+
+FILLED_BY_MIGRATE = {"django_migrations", "django_content_type", "auth_permission"}
+
+
+def _empty_tables(_case: TransactionTestCase) -> None:
+    """Empty all tables after a test whose transactions were real.
+
+    Django's own way also truncates what `migrate` filled, which is then filled anew by the signals
+    of every app: twice the time, after each of hundreds of tests.
+    """
+    with connection.cursor() as cursor:
+        every = set(connection.introspection.table_names(cursor)) - FILLED_BY_MIGRATE
+        cursor.execute(f"truncate {', '.join(map(connection.ops.quote_name, sorted(every)))}")
+
+
+TransactionTestCase._fixture_teardown = _empty_tables  # type: ignore[method-assign]
 
 
 @pytest.fixture(autouse=True)
@@ -39,7 +57,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningSite]:
 
     bases = tmp_path_factory.mktemp("bases")
     make_tiny_bert(bases / "tiny", SENTENCES)
-    port = stack().ports.port(f"sign-in{os.environ.get('PYTEST_XDIST_WORKER', '')}")
+    port = stack().ports.port(mine("sign-in"))
     more = {"ENGINE_BASES_DIR": str(bases), "OIDC_PROVIDERS": oidc_stand.setting(port)}
     with running("site", **more) as found:
         yield found

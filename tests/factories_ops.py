@@ -114,10 +114,14 @@ def make_run(tenant: Tenant, status: str = "failed", **fields: object) -> Run:
     return run
 
 
+def _log() -> Path:
+    return stack.STATE / stack.mine("console.log")
+
+
 def _no_server_error(response: httpx2.Response) -> None:
     """Fail with the end of the console's log."""
     if response.status_code >= 500:
-        raise AssertionError((stack.STATE / "console.log").read_text()[-3000:])
+        raise AssertionError(_log().read_text()[-3000:])
 
 
 @dataclass
@@ -145,9 +149,9 @@ class Console:
         token = found.group(1) if found else ""
         return self.http.post(path, data={"csrfmiddlewaretoken": token, **data})
 
-    def password(self, user: User, password: str = PASSWORD) -> httpx2.Response:
+    def password(self, user: User, password: str = PASSWORD, *, to: str = "/") -> httpx2.Response:
         """Take the first step; the answer is the page one lands on."""
-        return self.post("/login/", "/login/", username=user.email, password=password, next="/")
+        return self.post("/login/", "/login/", username=user.email, password=password, next=to)
 
     def code(self, code: str) -> httpx2.Response:
         """Take the second step."""
@@ -157,9 +161,9 @@ class Console:
         """Sign out."""
         self.post("/logout/", "/")
 
-    def sign_in(self, user: User, password: str = PASSWORD) -> httpx2.Response:
+    def sign_in(self, user: User, password: str = PASSWORD, *, to: str = "/") -> httpx2.Response:
         """Sign in by password and code; the answer is the page one lands on."""
-        page = self.password(user, password)
+        page = self.password(user, password, to=to)
         return self.code(code_of(user)) if 'name="code"' in page.text else page
 
 
@@ -168,7 +172,7 @@ def running_console() -> Iterator[str]:
     """Run the console as `modelyard up` does, with the ops login, on the test database."""
     login = urlsplit(os.environ["OPS_DATABASE_URL"])
     database = urlunsplit(login._replace(path=f"/{connection.settings_dict['NAME']}"))
-    port = PortBook(stack.STATE / "ports.json").port("ops-test")
+    port = PortBook(stack.STATE / "ports.json").port(stack.mine("ops-test"))
     url = f"http://localhost:{port}"
     env = {
         **os.environ,
@@ -177,7 +181,7 @@ def running_console() -> Iterator[str]:
         "OPS_URL": url,
         "SECRET_KEY": settings.SECRET_KEY,
     }
-    log = Path(stack.STATE / "console.log")
+    log = _log()
     command = [sys.executable, "-m", "uvicorn", "modelyard.ops.asgi:application"]
     with log.open("w") as output:
         process = subprocess.Popen(
@@ -197,7 +201,7 @@ def running_console() -> Iterator[str]:
 @contextmanager
 def running_worker(name: str) -> Iterator[None]:
     """Run a Celery worker that has nothing to do."""
-    mark = Path(stack.STATE / "worker.ready")
+    mark = stack.STATE / stack.mine("worker.ready")
     mark.unlink(missing_ok=True)
     env = {**os.environ, "MODELYARD_READY_FILE": str(mark)}
     command = [sys.executable, "-m", "celery", "-A", "modelyard", "worker", "-n", name]

@@ -63,24 +63,20 @@ def stack() -> Stack:
 def running(name: str = "site", **more: str) -> Iterator[RunningSite]:
     """Run a whole site on database `modelyard_<name>`."""
     base = stack()
-    worker = os.environ.get("PYTEST_XDIST_WORKER", "")
-    database = base.create_database(f"modelyard_{name}{worker}")
-    state = session.STATE / f"{name}{worker}"
+    own = session.mine(name)
+    database = base.create_database(f"modelyard_{own}")
+    state = session.STATE / own
     state.mkdir(parents=True, exist_ok=True)
-    broker = base.env["BROKER_URL"].rsplit("/", 1)[0]
-    # Valkey numbers: 0 and 1 are the stack's, 6 to 9 the workers' own tests (tests/stack.py).
-    number = {"site": 2, "sitegw1": 4}.get(f"{name}{worker}".removesuffix("gw0"), 12)
     env = {
         **base.env,
         **database,
-        "BROKER_URL": f"{broker}/{number}",
-        "CACHE_URL": f"{broker}/{number + 1}",
+        **session.valkey_urls("site"),
         "MAIL_DIR": str(state / "mail"),
         **SHORT,
         **more,
     }
     env.pop("SERVING_URL", None)
-    ports = [base.ports.port(f"{name}{worker}-{part}") for part in ("web", "ops", "stripe")]
+    ports = [base.ports.port(f"{own}-{part}") for part in ("web", "ops", "stripe")]
     place = Place(state, ports[0], ports[1], env, stripe_port=ports[2])
     log = state / "site.log"
     with log.open("w") as output, Site(place, guard=base.guard, output=output) as site:

@@ -15,6 +15,8 @@ import pytest
 from modelyard.embedded.stack import Stack
 
 ROOT = Path(__file__).resolve().parents[1]
+# The many processes that tests start compile the platform's modules once, not each for itself.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 _MARK = "MODELYARD_TEST_STACK"
 STATE = Path(os.environ.get(_MARK) or ROOT / "var" / "test" / str(os.getpid()))
 _stack: Stack | None = None
@@ -31,22 +33,45 @@ if _MARK not in os.environ:
     os.environ[_MARK] = str(STATE)
 
 
-# Workers of pytest-xdist share the servers and get Valkey numbers of their own.
-_worker = os.environ.get("PYTEST_XDIST_WORKER", "").removeprefix("gw")
-if _worker.isdigit():
-    for _name, _number in (("BROKER_URL", 0), ("CACHE_URL", 1)):
-        _base = os.environ[_name].rsplit("/", 1)[0]
-        os.environ[_name] = f"{_base}/{6 + 2 * int(_worker) + _number}"
+WORKER = os.environ.get("PYTEST_XDIST_WORKER", "")
+"""This process among those that share the servers: "gw0", "gw1" ...; "" where it is alone."""
+
+_NUMBERS_EACH = 8
+_PARTS = {"tests": 0, "site": 2, "web": 4, "nobody": 6}
 
 
-def _on_site(item: pytest.Item) -> bool:
-    return "site" in getattr(item, "fixturenames", ())
+def mine(name: str) -> str:
+    """Return a name (of a port, a file, a database, a bucket) that no other worker uses."""
+    return f"{name}{WORKER}"
 
 
+def valkey_urls(part: str) -> dict[str, str]:
+    """Return broker and cache on Valkey numbers that no other worker uses.
+
+    Args:
+        part: Whose: of "tests" (in this process), "site", "web" (`tests.webserver`) or "nobody".
+    """
+    # The stack's own numbers are 0 and 1.
+    first = 8 + _NUMBERS_EACH * int(WORKER.removeprefix("gw") or 0) + _PARTS[part]
+    server = os.environ["BROKER_URL"].rsplit("/", 1)[0]
+    return {"BROKER_URL": f"{server}/{first}", "CACHE_URL": f"{server}/{first + 1}"}
+
+
+os.environ.update(valkey_urls("tests"))
+
+
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Start the long group first where several workers share the tests."""
-    if os.environ.get("PYTEST_XDIST_WORKER"):
-        items.sort(key=lambda item: not _on_site(item))
+    """Tell workers what belongs together: one of them has the site, the rest go file by file.
+
+    Two sites on a small machine make each other slow. Theirs is the longest way, so it is first.
+    """
+    if WORKER:
+        for item in items:
+            on_site = "site" in getattr(item, "fixturenames", ())
+            group = "site" if on_site else str(item.path)
+            item.add_marker(pytest.mark.xdist_group(group))
+        items.sort(key=lambda item: "site" not in getattr(item, "fixturenames", ()))
 
 
 @pytest.hookimpl(trylast=True)

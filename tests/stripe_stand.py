@@ -20,6 +20,7 @@ from billing import plans
 from billing.sandbox.delivery import signature
 from modelyard.embedded.supervisor import http_answers
 from tests.site import stack
+from tests.stack import mine
 
 GOOD, DECLINED, LATER_BAD = "4242 4242 4242 4242", "4000000000000002", "4000000000000341"
 KEY = "sk_test_of_the_tests"
@@ -90,8 +91,7 @@ class Stand:
 @contextmanager
 def running_stand(state: Path) -> Iterator[Stand]:
     """Run the stand-in with our plans on sale."""
-    worker = os.environ.get("PYTEST_XDIST_WORKER", "")
-    port = stack().ports.port(f"stand{worker}")
+    port = stack().ports.port(mine("stand"))
     command = [sys.executable, "-m", "billing.sandbox", "--port", str(port)]
     command += ["--state", str(state), "--prices", json.dumps(plans.price_list())]
     process = subprocess.Popen(command, env={**os.environ, "STRIPE_SECRET_KEY": KEY})

@@ -24,9 +24,6 @@ from modelyard.core import ids
 from tests import stack as session
 from tests.site import stack
 
-BROKER_NUMBER = 14
-"""Valkey numbers of this process: 14 and 15, which nobody else uses (tests/site.py)."""
-
 
 @dataclass(frozen=True)
 class WebProcess:
@@ -46,17 +43,15 @@ def web_login() -> str:
 @contextmanager
 def web_process(**more: str) -> Iterator[WebProcess]:
     """Run the site's web process until the block ends."""
-    port = stack().ports.port(f"walk{os.environ.get('PYTEST_XDIST_WORKER', '')}")
+    port = stack().ports.port(session.mine("walk"))
     url = f"http://localhost:{port}"
-    broker = os.environ["BROKER_URL"].rsplit("/", 1)[0]
     env = {
         **os.environ,
         "DATABASE_URL": web_login(),
         "DJANGO_SETTINGS_MODULE": "modelyard.settings.dev",
         "SECRET_KEY": settings.SECRET_KEY,
         "API_KEY_PEPPER": settings.API_KEY_PEPPER,
-        "BROKER_URL": f"{broker}/{BROKER_NUMBER}",
-        "CACHE_URL": f"{broker}/{BROKER_NUMBER + 1}",
+        **session.valkey_urls("web"),
         "SITE_URL": url,
         "API_LIMITS_FACTOR": "100000",
         "LOG_FORMAT": "json",

@@ -131,9 +131,23 @@ const handlers = {
   end() { finish(); },
 };
 
+/* One refresh at a time: the answer replaces the element, and htmx drops what was asked of the old
+   one meanwhile. So whatever changes while one is under way is asked for again after it. */
+let refreshing = false;
+let stale = false;
+
 function refresh() {
+  stale = refreshing;
+  if (refreshing) return;
+  refreshing = true;
   htmx.trigger(document.getElementById("run-progress"), "run-refresh");
 }
+
+document.addEventListener("htmx:finally:request", (event) => {
+  if (event.detail.ctx.sourceElement.id !== "run-progress") return;
+  refreshing = false;
+  if (stale) refresh();
+});
 
 function finish() {
   if (finished) return;

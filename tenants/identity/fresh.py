@@ -40,8 +40,11 @@ def is_fresh(request: HttpRequest) -> bool:
 
 def _back_to(request: HttpRequest) -> str:
     """Return where to go on: this page, or for a form the page that holds it."""
-    if request.method in {"GET", "HEAD"}:
-        return request.get_full_path()
+    return request.get_full_path() if request.method in {"GET", "HEAD"} else page_of(request)
+
+
+def page_of(request: HttpRequest) -> str:
+    """Return the page of this site that holds the form or the part that was asked for, or '/'."""
     page = request.headers.get("HX-Current-URL") or request.headers.get("Referer", "")
     if not url_has_allowed_host_and_scheme(page, allowed_hosts={request.get_host()}):
         return "/"

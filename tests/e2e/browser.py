@@ -6,6 +6,7 @@ Latin fonts; the Chinese font is the wheel `cvttf-notosanscjk-regular`.
 
 from __future__ import annotations
 
+import fcntl
 import importlib.metadata
 import os
 import subprocess
@@ -35,16 +36,31 @@ _FONTS = """<?xml version="1.0"?><!DOCTYPE fontconfig SYSTEM "fonts.dtd">
 """
 
 
+@contextmanager
+def _alone() -> Iterator[None]:
+    """Hold the folder's lock: test processes side by side unpack it once."""
+    FOLDER.mkdir(parents=True, exist_ok=True)
+    with (FOLDER / "lock").open("a") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
 def _unpack() -> None:
     if (FOLDER / "ready").exists():
         return
-    FOLDER.mkdir(parents=True, exist_ok=True)
     subprocess.run(["node", "tests/e2e/unpack.mjs", str(FOLDER)], cwd=ROOT, check=True)
     for name in ("al2023.tar", "fonts.tar"):
         with tarfile.open(FOLDER / name) as archive:
             archive.extractall(FOLDER, filter="data")
     (FOLDER / "chromium").chmod(0o755)
     (FOLDER / "ready").touch()
+
+
+def _name_the_fonts() -> None:
+    folders = "".join(f"<dir>{folder}</dir>" for folder in _font_folders())
+    draft = FOLDER / "fonts.conf.new"
+    draft.write_text(_FONTS.format(folders=folders, cache=FOLDER / "fontcache"))
+    draft.replace(FOLDER / "fonts.conf")
 
 
 def _font_folders() -> list[Path]:
@@ -56,14 +72,11 @@ def _font_folders() -> list[Path]:
 
 
 def _environment() -> dict[str, str]:
-    folders = "".join(f"<dir>{folder}</dir>" for folder in _font_folders())
-    config = FOLDER / "fonts.conf"
-    config.write_text(_FONTS.format(folders=folders, cache=FOLDER / "fontcache"))
     libraries = [str(FOLDER / "lib")]
     inherited = os.environ.get("LD_LIBRARY_PATH")
     return {
         **os.environ,
-        "FONTCONFIG_FILE": str(config),
+        "FONTCONFIG_FILE": str(FOLDER / "fonts.conf"),
         "LD_LIBRARY_PATH": ":".join(libraries + ([inherited] if inherited else [])),
         "HOME": str(FOLDER),
         # In a C locale navigator.language is "en-US@posix", which Intl refuses.
@@ -75,7 +88,9 @@ def _environment() -> dict[str, str]:
 @contextmanager
 def chromium() -> Iterator[Browser]:
     """Run a headless Chromium."""
-    _unpack()
+    with _alone():
+        _unpack()
+        _name_the_fonts()
     with sync_playwright() as driver:
         browser = driver.chromium.launch(
             executable_path=str(FOLDER / "chromium"),

@@ -268,8 +268,9 @@ def test_the_ledger_is_paged_and_found_by_request_id() -> None:
     assert [row["amount"] for row in one["data"]] == [1]
     theirs = Client().get("/api/v1/usage/entries", **bearer(make_key(other))).json()
     assert theirs["data"] == []
-    wrong = Client().get("/api/v1/usage/entries?meter=moons", **key)
-    assert (wrong.status_code, wrong.json()["code"]) == (422, "invalid")
+    for meter in ("moons", ""):
+        wrong = Client().get(f"/api/v1/usage/entries?meter={meter}", **key)
+        assert (wrong.status_code, wrong.json()["code"]) == (422, "invalid")
 
 
 def test_the_usage_page_shows_meters_lines_and_what_a_reached_limit_means() -> None:

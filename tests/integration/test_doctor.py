@@ -21,6 +21,7 @@ from modelyard.doctor.store import store_checks
 from modelyard.embedded import secrets
 from modelyard.embedded.stack import Stack
 from tests.site import stack
+from tests.stack import mine, valkey_urls
 
 Env = dict[str, str]
 SITE = "http://localhost:8000"
@@ -34,15 +35,14 @@ def base() -> Stack:
 @pytest.fixture(scope="module")
 def well(base: Stack, tmp_path_factory: pytest.TempPathFactory) -> Env:
     """The variables of a healthy installation without workers."""
-    worker = os.environ.get("PYTEST_XDIST_WORKER", "")
     env = {
         **{name: value for name, value in os.environ.items() if name != "WEB_DATABASE_URL"},
         **base.env,
-        **base.create_database(f"modelyard_doctor{worker}"),
+        **base.create_database(f"modelyard_{mine('doctor')}"),
         "DJANGO_SETTINGS_MODULE": "modelyard.settings.dev",
         "MODELYARD_STATE": str(tmp_path_factory.mktemp("doctor")),
         "SITE_URL": SITE,
-        "S3_BUCKET": f"doctor{worker}",
+        "S3_BUCKET": mine("doctor"),
     }
     done = modelyard({**env, "DATABASE_URL": env["OWNER_DATABASE_URL"]}, "migrate", "--no-input")
     assert done.returncode == 0, done.stderr
@@ -97,7 +97,7 @@ def test_the_page_for_people_says_what_to_do_and_the_status_is_1(well: Env) -> N
 
 
 def test_workers_that_should_run_and_do_not_are_named_by_their_queues(well: Env) -> None:
-    url = well["BROKER_URL"].rsplit("/", 1)[0] + "/15"  # a database on which nobody works
+    url = valkey_urls("nobody")["BROKER_URL"]
     done = modelyard({**well, "BROKER_URL": url}, "doctor", "--json")
     findings = {row["code"]: row for row in json.loads(done.stdout)["checks"]}
     assert faults(findings) == {"workers_on_queues", "model_servers"}
@@ -147,8 +147,7 @@ def test_walls_between_tenants_that_are_down_are_named_with_their_tables(well: E
 
 
 def test_a_schema_behind_the_code_is_named(base: Stack, well: Env) -> None:
-    worker = os.environ.get("PYTEST_XDIST_WORKER", "")
-    env = {**well, **base.create_database(f"modelyard_doctor_empty{worker}")}
+    env = {**well, **base.create_database(f"modelyard_doctor_{mine('empty')}")}
     findings = doctor(env, exits=1)
     assert "database_migrated" in faults(findings)
     assert "modelyard migrate" in findings["database_migrated"]["do"]

@@ -8,7 +8,7 @@ from django.test import Client
 
 from modelyard.core import observe
 from tenants.models import Membership, User
-from tests.factories import make_key, make_user, signed_in
+from tests.factories import make_key, make_tenant, make_user, signed_in
 from tests.integration.test_identity import (
     PASSWORD,
     WRONG,
@@ -208,3 +208,15 @@ def test_a_look_alike_address_does_not_get_the_link_to_a_new_password() -> None:
     Client().post("/accounts/password/reset/", {"email": "SAM@corp.test"})
     assert mail.outbox[-1].to == ["sam@corp.test"]
     assert "/accounts/password/reset/" in mail.outbox[-1].body
+
+
+def test_a_part_of_a_page_sends_the_whole_page_to_the_sign_in_and_back() -> None:
+    slug = make_tenant().slug
+    page = f"http://testserver/t/{slug}/runs/?page=2"
+    headers = {"HX-Request": "true", "HX-Current-URL": page}
+    answer = Client().get(f"/t/{slug}/tray", headers=headers)
+    assert (answer.status_code, answer.content) == (204, b"")
+    assert answer.headers["HX-Redirect"] == (f"/accounts/login/?next=/t/{slug}/runs/%3Fpage%3D2")
+    headers["HX-Current-URL"] = "https://evil.example/"
+    answer = Client().get(f"/t/{slug}/tray", headers=headers)
+    assert answer.headers["HX-Redirect"] == "/accounts/login/?next=/"

@@ -43,7 +43,7 @@ def _empty_broker() -> Iterator[None]:
 @pytest.fixture
 def console(console_url: str) -> Iterator[Console]:
     browser = Console(console_url)
-    browser.sign_in(make_staff())
+    browser.sign_in(make_staff(), to="/jobs/run/")  # the dashboard waits a second for workers
     yield browser
     browser.http.close()
 

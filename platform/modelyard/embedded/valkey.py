@@ -10,6 +10,8 @@ from modelyard.embedded.identity import Identity
 from modelyard.embedded.processes import ProcessSpec
 from modelyard.embedded.secrets import Secrets
 
+_DATABASES = 128  # several sites, and many test processes, may share a server
+
 
 @dataclass(frozen=True)
 class Valkey:
@@ -39,6 +41,7 @@ class Valkey:
         config.touch(mode=0o600)
         config.write_text(
             f"bind 127.0.0.1\nport {self.port}\ndir {_quoted(self.data)}\n"
+            f"databases {_DATABASES}\n"
             f"requirepass {self.secrets.valkey}\n"
             "appendonly yes\nappendfsync everysec\nmaxmemory-policy noeviction\n",
             encoding="utf-8",
