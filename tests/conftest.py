@@ -17,18 +17,11 @@ from tests.samples import SENTENCES
 from tests.site import RunningSite, running, stack
 from tests.stack import mine
 
-FILLED_BY_MIGRATE = {"django_migrations", "django_content_type", "auth_permission"}
-
 
 def _empty_tables(_case: TransactionTestCase) -> None:
-    """Empty all tables after a test whose transactions were real.
-
-    Django's own way also truncates what `migrate` filled, which is then filled anew by the signals
-    of every app: twice the time, after each of hundreds of tests.
-    """
+    """Empty all tables after a test whose transactions were real (tests/empty_tables.sql)."""
     with connection.cursor() as cursor:
-        every = set(connection.introspection.table_names(cursor)) - FILLED_BY_MIGRATE
-        cursor.execute(f"truncate {', '.join(map(connection.ops.quote_name, sorted(every)))}")
+        cursor.execute("select tests.empty_tables()")
 
 
 TransactionTestCase._fixture_teardown = _empty_tables  # type: ignore[method-assign]

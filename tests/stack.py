@@ -20,11 +20,19 @@ os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 _MARK = "MODELYARD_TEST_STACK"
 STATE = Path(os.environ.get(_MARK) or ROOT / "var" / "test" / str(os.getpid()))
 _stack: Stack | None = None
+_FORGETFUL = "".join(
+    f"ALTER SYSTEM SET {name} = off;\n"
+    for name in ("fsync", "full_page_writes", "synchronous_commit")
+)
+"""These databases end with the session, so nothing of them has to outlive a power cut."""
 
 if _MARK not in os.environ:
     STATE.mkdir(parents=True, exist_ok=True)
     _stack = Stack(state=STATE, external={})
     _stack.__enter__()
+    _stack.run_sql(f"{_FORGETFUL}SELECT pg_reload_conf();\n")
+    # Every database made from now on is a copy of this one.
+    _stack.run_sql((ROOT / "tests" / "empty_tables.sql").read_text(), database="template1")
     os.environ.update(_stack.env)
     os.environ["WEB_DATABASE_URL"] = _stack.env["DATABASE_URL"]
     os.environ["DATABASE_URL"] = _stack.env["TEST_DATABASE_URL"]

@@ -311,7 +311,7 @@ def test_a_server_that_drips_is_left_when_the_whole_time_is_over(
     allow(settings, here)
     began = time.monotonic()
     assert code_of(f"http://localhost:{here.port}/", seconds=0.6) == "fetch_timeout"
-    assert time.monotonic() - began < 2
+    assert time.monotonic() - began < 4, "it dripped for five seconds"
     here.close()
 
 

@@ -123,7 +123,7 @@ class Postgres:
         with self._alone():
             # New databases copy template1, default privileges included: also those of tests.
             self._grant("template1")
-            self._run("postgres", self._passwords())
+            self.run_sql("postgres", self._passwords())
         self.create_database(DATABASE)
 
     def create_database(self, name: str) -> None:
@@ -139,7 +139,7 @@ class Postgres:
                 "underscores, with a letter first.",
             )
         with self._alone():
-            self._run(
+            self.run_sql(
                 "postgres",
                 f"SELECT 'CREATE DATABASE {name} OWNER modelyard_owner' "  # noqa: S608
                 f"WHERE NOT EXISTS (SELECT FROM pg_database WHERE datname = '{name}') \\gexec\n",
@@ -182,7 +182,7 @@ class Postgres:
 
     def _grant(self, database: str) -> None:
         for name in ("roles.sql", "test_role.sql"):
-            self._run(database, paths.sql_file(name).read_text(encoding="utf-8"))
+            self.run_sql(database, paths.sql_file(name).read_text(encoding="utf-8"))
 
     def _passwords(self) -> str:
         words = {
@@ -193,7 +193,12 @@ class Postgres:
         }
         return "".join(f"ALTER ROLE {role} PASSWORD '{word}';\n" for role, word in words.items())
 
-    def _run(self, database: str, script: str) -> None:
+    def run_sql(self, database: str, script: str) -> None:
+        """Run a script as the superuser.
+
+        Raises:
+            StackError: `sql_failed`.
+        """
         done = self._psql(database, script)
         if done.returncode != 0:
             raise StackError(

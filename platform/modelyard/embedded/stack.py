@@ -147,14 +147,26 @@ class Stack:
         Raises:
             StackError: `not_ours` when PostgreSQL is external, `bad_name`, `sql_failed`.
         """
+        postgres = self._own_postgres()
+        postgres.create_database(name)
+        return postgres.env(name)
+
+    def run_sql(self, script: str, *, database: str = "postgres") -> None:
+        """Run a script as PostgreSQL's superuser.
+
+        Raises:
+            StackError: `not_ours` when PostgreSQL is external, `sql_failed`.
+        """
+        self._own_postgres().run_sql(database, script)
+
+    def _own_postgres(self) -> Postgres:
         if self._postgres is None:
             raise StackError(
                 "not_ours",
                 "This PostgreSQL was not started by Modelyard, so databases are made there by its "
                 "administrator: create one and run deploy/postgres/roles.sql in it.",
             )
-        self._postgres.create_database(name)
-        return self._postgres.env(name)
+        return self._postgres
 
     def _start_servers(self) -> None:
         if self._lock is None:
