@@ -221,7 +221,7 @@ def test_a_worker_that_dies_in_the_middle_is_taken_over_with_right_counts(monkey
         services.import_start(actor=actor, upload_id=upload.pk, text="text", label="label")
     monkeypatch.setattr(imports, "_store", store)
     half = again(upload)
-    assert (half.status, half.rows_read) == ("importing", 2_000)
+    assert (half.status, half.rows_read) == ("importing", 4_000)
     assert services.sweep() == 0  # its lease still runs
     with tenant_scope(tenant.pk):
         Upload.objects.update(lease_until=clock.now() - dt.timedelta(seconds=1))
@@ -264,6 +264,46 @@ def test_an_abandoned_import_keeps_nothing_and_a_late_worker_writes_nothing(monk
         assert Example.objects.count() == 0
     with pytest.raises(Conflict), tenant_scope(tenant.pk):
         services.import_start(actor=actor, upload_id=upload.pk, text="text", label="label")
+
+
+def test_a_file_waits_for_another_and_finds_no_rows_of_one_that_was_stopped(monkeypatch):
+    tenant = make_tenant()
+    dataset, actor = make_dataset(tenant), owner_of(tenant)
+    content = csv_of((f"sentence {n}", "ab"[n % 2]) for n in range(4_500))
+    first, second = (send_file(actor, dataset, content, name) for name in ("a.csv", "b.csv"))
+    store, seen = imports._store, []
+
+    def stop_at_the_third(claimed, tally, batch):
+        seen.append(claimed.upload.filename)
+        if len(seen) == 3:
+            with tenant_scope(tenant.pk):
+                services.import_start(actor=actor, upload_id=second.pk, text="text", label="label")
+            assert (again(second).status, again(second).started_at) == ("importing", None)
+            services.upload_abandon(actor=actor, upload_id=first.pk)
+        store(claimed, tally, batch)
+
+    monkeypatch.setattr(imports, "_store", stop_at_the_third)
+    with tenant_scope(tenant.pk):
+        services.import_start(actor=actor, upload_id=first.pk, text="text", label="label")
+    assert again(first).status == "abandoned"
+    assert (again(second).status, counts(again(second))) == ("done", (4_500, 4_500, 0, 0))
+    with tenant_scope(tenant.pk):
+        assert set(Example.objects.values_list("upload", flat=True)) == {second.pk}
+
+
+def test_rows_of_a_stopped_file_are_taken_out_though_the_worker_died_meanwhile():
+    tenant = make_tenant()
+    upload = import_file(tenant, make_dataset(tenant), csv_of(FILMS))
+    past = clock.now() - dt.timedelta(seconds=1)
+    with tenant_scope(tenant.pk):
+        Upload.objects.update(status="abandoned", lease_until=past)
+        with pytest.raises(Conflict):
+            services.version_freeze(actor=owner_of(tenant), dataset_id=upload.dataset_id)
+    assert services.sweep() == 1
+    with tenant_scope(tenant.pk):
+        assert not Example.objects.exists()
+        assert selectors.dataset_get(upload.dataset_id).example_count == 0
+    assert again(upload).lease_until is None
 
 
 def test_a_day_old_upload_that_never_arrived_is_swept_away():

@@ -6,7 +6,7 @@ import uuid
 from collections.abc import Mapping, Sequence
 
 from django.db import connection
-from django.db.models import BigIntegerField, Count, OuterRef, QuerySet, Subquery, Sum, Value
+from django.db.models import BigIntegerField, Count, OuterRef, Q, QuerySet, Subquery, Sum, Value
 from django.db.models.functions import Coalesce
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
@@ -210,6 +210,12 @@ def upload_same(dataset_id: uuid.UUID, filename: str, size: int, fingerprint: st
 def upload_receiving(dataset_id: uuid.UUID) -> QuerySet[Upload]:
     """Return a dataset's uploads that are still on their way, newest first."""
     return Upload.objects.filter(dataset=dataset_id, status="receiving").order_by("-id")
+
+
+def upload_moving(dataset_id: uuid.UUID) -> QuerySet[Upload]:
+    """Return the uploads that put rows into a dataset now, or whose rows are taken out of it."""
+    leaving = Q(status__in=["abandoned", "rejected"], lease_until__isnull=False)
+    return Upload.objects.filter(leaving | Q(status="importing"), dataset=dataset_id)
 
 
 def upload_active() -> QuerySet[Upload]:

@@ -22,6 +22,12 @@ def import_file(*, tenant_id: str, upload_id: str) -> None:
     services.import_run(tenant_id=uuid.UUID(tenant_id), upload_id=uuid.UUID(upload_id))
 
 
+@shared_task(name="datasets.clear_upload", base=TenantTask, queue="imports")
+def clear_upload(*, tenant_id: str, upload_id: str) -> None:
+    """Take out the rows of a stopped upload."""
+    services.rows_clear(tenant_id=uuid.UUID(tenant_id), upload_id=uuid.UUID(upload_id))
+
+
 @shared_task(name="datasets.freeze", base=TenantTask, queue="imports")
 def freeze(*, tenant_id: str, version_id: str) -> None:
     """Write the rows of a freezing version."""

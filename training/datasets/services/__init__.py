@@ -11,6 +11,7 @@ from training.datasets.services.changes import (
     change_start,
     change_undo,
 )
+from training.datasets.services.clearing import rows_clear
 from training.datasets.services.datasets import dataset_create
 from training.datasets.services.expiring import uploads_expire
 from training.datasets.services.imports import import_run
@@ -51,6 +52,7 @@ __all__ = [
     "inspect_run",
     "labels_apply",
     "multiparts_sweep",
+    "rows_clear",
     "selection_of",
     "sweep",
     "upload_abandon",

@@ -89,7 +89,7 @@ def import_run(*, tenant_id: uuid.UUID, upload_id: uuid.UUID) -> None:
 def _import(claimed: Claim, tally: _Tally, folder: Path) -> None:
     upload = claimed.upload
     with tenant_scope(claimed.tenant_id):
-        claimed.keep(started_at=clock.now(), bytes_done=0, rows_read=0)
+        claimed.keep(started_at=clock.now(), bytes_done=0, rows_read=0, rows_rejected=0, rejects=[])
     path = folder / "file"
     sha256 = _download(claimed, path)
     options = {"source": upload.mapping, "cpu_seconds": child.cpu_seconds(upload.bytes)}
@@ -132,10 +132,13 @@ def _store(claimed: Claim, tally: _Tally, batch: dict[str, Any]) -> None:
     rows, faults = batch["rows"], batch["faults"]
     tally.taken += len(rows)
     tally.rejected += len(faults)
-    tally.shown += faults[: SHOWN_REJECTS - len(tally.shown)]
+    more = faults[: SHOWN_REJECTS - len(tally.shown)]
+    tally.shown += more
+    seen: dict[str, Any] = {"rejects": tally.shown} if more else {}
+    seen |= {"rows_read": tally.read, "rows_rejected": tally.rejected}
     with tenant_scope(claimed.tenant_id):
         _hurry()
-        claimed.keep(bytes_done=batch["bytes"], rows_read=tally.read, rows_rejected=tally.rejected)
+        claimed.keep(bytes_done=batch["bytes"], **seen)
         added = _insert(claimed.upload, tally.ids.take(len(rows)), rows)
         if added:
             entitlements.require(claimed.tenant_id, plans.EXAMPLES, added, stands=tally.standing)

@@ -13,6 +13,7 @@ from modelyard.core import clock, queue, storage
 from tenants import access
 from tenants.scoping.context import ops_scope
 from training.datasets.models import Change, DatasetVersion, Upload, Work
+from training.datasets.services.clearing import STOPPED
 from training.datasets.services.uploads import upload_abandon
 
 RECEIVING_HOURS = 24
@@ -49,13 +50,20 @@ def sweep() -> int:
             ).values_list("tenant_id", "id")
         )
         works = _sweep_work(waiting)
+        leaving = list(
+            Upload.objects.filter(status__in=STOPPED, lease_until__lt=now).values_list(
+                "tenant_id", "id"
+            )
+        )
+        for tenant_id, upload_id in leaving:
+            _ring("datasets.clear_upload", tenant_id, upload_id=upload_id)
         for tenant_id, upload_id, status in uploads:
             _ring(_TASKS[Upload.Status(status)], tenant_id, upload_id=upload_id)
         for tenant_id, version_id in versions:
             _ring("datasets.freeze", tenant_id, version_id=version_id)
     for tenant_id, upload_id in stale:
         upload_abandon(actor=access.system(tenant_id), upload_id=upload_id)
-    return len(uploads) + len(versions) + len(stale) + works
+    return len(uploads) + len(versions) + len(stale) + len(leaving) + works
 
 
 def _sweep_work(waiting: Q) -> int:

@@ -15,8 +15,9 @@ from tenants import access, audit
 from tenants.access import Actor
 from tenants.scoping.context import tenant_scope
 from training.datasets import encodings, selectors
-from training.datasets.models import Dataset, DatasetVersion, Example, Upload
+from training.datasets.models import Dataset, DatasetVersion, Upload
 from training.datasets.readers import Source
+from training.datasets.services import clearing
 from training.datasets.states import UPLOAD
 
 Status = Upload.Status
@@ -46,8 +47,10 @@ def upload_abandon(*, actor: Actor, upload_id: uuid.UUID) -> Upload:
         Upload.objects.select_for_update().filter(pk=upload_id).first()
         upload = selectors.upload_get(upload_id)
         if upload.status != Status.ABANDONED:
-            UPLOAD.require(upload, Status.ABANDONED, moved_at=clock.now())
-            Example.objects.filter(upload=upload).delete()
+            moving = upload.status == Status.IMPORTING or upload.lease_until is not None
+            lease = clearing.lease_end() if moving else None
+            UPLOAD.require(upload, Status.ABANDONED, moved_at=clock.now(), lease_until=lease)
+            clearing.clear_ring(upload)
             audit.record(actor, "upload.abandoned", upload)
             live.publish(topic(upload.pk))
     if upload.multipart_id:

@@ -24,7 +24,7 @@ from tenants import access, audit
 from tenants.access import Actor
 from tenants.scoping.context import tenant_scope
 from training.datasets import selectors, splits
-from training.datasets.models import Dataset, DatasetVersion, Example, Upload, VersionRow
+from training.datasets.models import Dataset, DatasetVersion, Example, VersionRow
 from training.datasets.services.changes import refuse_while_changing
 from training.datasets.splits import Member, Shares
 from training.datasets.states import SPLITS, VERSION
@@ -84,7 +84,7 @@ def _checked_shares(shares: Sequence[float]) -> Shares:
 
 def refuse_while_moving(dataset: Dataset) -> None:
     """Raise `Conflict` while rows are imported or frozen: they must not change under that."""
-    if Upload.objects.filter(dataset=dataset, status="importing").exists():
+    if selectors.upload_moving(dataset.pk).exists():
         raise Conflict(
             _("A file is being imported into this dataset. Freeze it when that is done."),
             code="import_running",

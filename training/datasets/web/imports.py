@@ -172,6 +172,8 @@ def import_progress(
 def _progress_context(upload: Upload) -> dict[str, Any]:
     progress = selectors.upload_progress(upload)
     importing = upload.status == Upload.Status.IMPORTING
+    queued = importing and upload.started_at is None
+    others = selectors.upload_moving(upload.dataset_id).exclude(pk=upload.pk)
     context: dict[str, Any] = {
         "progress": {
             "percent": progress.percent if importing and upload.started_at else None,
@@ -179,6 +181,8 @@ def _progress_context(upload: Upload) -> dict[str, Any]:
             "total": None,
             "eta": progress.eta_seconds,
             "speed": progress.rows_per_second,
+            "waits": queued and others.exists(),
+            "clearing": not importing and upload.lease_until is not None,
         },
         "result": {
             "rows": upload.rows_added,

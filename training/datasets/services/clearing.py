@@ -1,0 +1,64 @@
+"""Taking out the rows of an upload that was stopped or refused: in batches, by a task.
+
+An upload that still has rows to take out keeps its `lease_until`; the sweeper rings again when
+that has passed. Until they are out nothing else is imported into the dataset: a row that is
+about to go would pass for a repeat.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import uuid
+
+from django.conf import settings
+from django.db import connection
+
+from modelyard.core import clock, queue
+from tenants.scoping.context import tenant_scope
+from training.datasets.models import Upload
+
+BATCH_ROWS = 5_000
+STOPPED = (Upload.Status.ABANDONED, Upload.Status.REJECTED)
+# What hangs on the rows goes with them, in the database: labelling tasks, search, changes.
+_DELETE = """
+delete from datasets_example where tenant_id = %s and id in (
+  select id from datasets_example where tenant_id = %s and upload_id = %s limit %s)
+"""
+
+
+def lease_end() -> dt.datetime:
+    """Return until when somebody who works on an upload now may be silent."""
+    return clock.now() + dt.timedelta(seconds=settings.RUN_LEASE_SECONDS)
+
+
+def clear_ring(upload: Upload) -> None:
+    """Have the rows of a stopped upload taken out, on commit; it was given a lease."""
+    queue.enqueue(
+        "datasets.clear_upload", tenant_id=str(upload.tenant_id), upload_id=str(upload.pk)
+    )
+
+
+def rows_clear(*, tenant_id: uuid.UUID, upload_id: uuid.UUID) -> None:
+    """Take out the rows of a stopped upload, then ring for whoever waits; safe to repeat."""
+    gone = BATCH_ROWS
+    while gone:
+        with tenant_scope(tenant_id):
+            rows = Upload.objects.filter(
+                pk=upload_id, status__in=STOPPED, lease_until__isnull=False
+            )
+            if not rows.update(lease_until=lease_end()):
+                return
+            with connection.cursor() as cursor:
+                cursor.execute(_DELETE, [tenant_id, tenant_id, upload_id, BATCH_ROWS])
+                gone = cursor.rowcount
+            if not gone:
+                rows.update(lease_until=None)
+                next_ring(Upload.objects.get(pk=upload_id))
+
+
+def next_ring(upload: Upload) -> None:
+    """Ring for the oldest import that waits for this one's dataset, on commit."""
+    rows = Upload.objects.filter(dataset=upload.dataset_id, status=Upload.Status.IMPORTING)
+    waiting = rows.filter(lease_until=None).exclude(pk=upload.pk).order_by("moved_at").first()
+    if waiting is not None:
+        queue.enqueue("datasets.import", tenant_id=str(upload.tenant_id), upload_id=str(waiting.pk))
