@@ -1,16 +1,19 @@
-"""From records to rows: each is taken as it is, or refused with line, column and reason. Pure."""
+"""From entries to rows: each is taken as it is, or refused with line, column and reason. Pure."""
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
 from training.datasets import encodings
-from training.datasets.readers import Cells, Entry, Fault, FileRefused, Source, column_names, shown
+from training.datasets.formats.records import Entry, Fault, Source, shown
 
 MAX_TEXT = 100_000
 MAX_LABEL = 200
+MAX_FIELDS = 1024**2
+MAX_DEPTH = 32
 _UNSTORABLE = re.compile(r"[\x00\ud800-\udfff]")
 
 
@@ -23,66 +26,52 @@ class Row(NamedTuple):
     fields: dict[str, Any] | None = None
 
 
-def rows(found: Iterable[Cells | Entry | Fault], source: Source) -> Iterator[Row | Fault]:
-    """Yield a `Row` or a `Fault` for every record below the header.
+class _Unfit(Exception):
+    """A value that can't be kept; the code of the reason."""
 
-    Raises:
-        FileRefused: `column_missing` when the file hasn't the columns that were chosen.
-    """
-    columns: list[str] = []
-    for record in found:
-        if isinstance(record, Fault):
-            yield _named(record, columns)
-        elif isinstance(record, Entry):
-            yield check_entry(record, source)
-        elif not columns:
-            columns = column_names(record.cells, header=source.header)
-            _require(columns, source)
-            if not source.header:
-                yield check_cells(record, columns, source)
-        else:
-            yield check_cells(record, columns, source)
+    def __init__(self, code: str, **detail: object) -> None:
+        super().__init__(code)
+        self.code = code
+        self.detail = detail
 
 
-def _require(columns: list[str], source: Source) -> None:
-    for name in (source.text, source.label):
-        if name is not None and name not in columns:
-            raise FileRefused("column_missing", column=name, columns=", ".join(columns[:20]))
+def rows(found: Iterable[Entry | Fault], source: Source) -> Iterator[Row | Fault]:
+    """Yield a `Row` or a `Fault` for every entry."""
+    keep = None if source.keep is None else frozenset(source.keep)
+    sparse = source.format in {"csv", "xlsx", "autotrain", "vertex"}
+    for one in found:
+        yield one if isinstance(one, Fault) else _checked(one, source, keep, sparse=sparse)
 
 
-def _named(fault: Fault, columns: list[str]) -> Fault:
-    """Put the column's name where a reader could only count cells."""
-    cell = fault.detail.get("cell")
-    if isinstance(cell, int) and cell <= len(columns):
-        return Fault(fault.line, columns[cell - 1], fault.code, fault.value)
-    return fault
-
-
-def check_cells(record: Cells, columns: list[str], source: Source) -> Row | Fault:
-    """Check a CSV record."""
-    line, cells = record
-    if len(cells) != len(columns):
-        detail = {"found": len(cells), "expected": len(columns)}
-        return Fault(line, "", "field_count", shown(" | ".join(cells)), detail)
-    text = cells[columns.index(source.text)]
-    label = cells[columns.index(source.label)] if source.label else None
-    return _row(line, text, label, source)
-
-
-def check_entry(record: Entry, source: Source) -> Row | Fault:
-    """Check a JSON object: the text is a string; a label may also be a number or a boolean."""
-    line, values = record
+def _checked(
+    entry: Entry, source: Source, keep: frozenset[str] | None, *, sparse: bool
+) -> Row | Fault:
+    line, values = entry
     text = values.get(source.text)
+    if source.format == "xlsx" and isinstance(text, int | float):
+        text = _as_text(text)
     if text is not None and not isinstance(text, str):
         return Fault(line, source.text, "wrong_type", shown(text))
-    label = values.get(source.label) if source.label else None
-    if isinstance(label, bool):
-        label = "true" if label else "false"
-    elif isinstance(label, int | float):
-        label = str(label)
-    elif label is not None and not isinstance(label, str):
+    label = _as_text(values.get(source.label) if source.label else None)
+    if label is not None and not isinstance(label, str):
         return Fault(line, source.label or "", "wrong_type", shown(label))
-    return _row(line, text or "", label, source)
+    row = _row(line, text or "", label, source)
+    if isinstance(row, Fault):
+        return row
+    roles = (source.text, source.label)
+    fields = {
+        name: value
+        for name, value in values.items()
+        if name not in roles and (keep is None or name in keep) and not (sparse and value == "")
+    }
+    return _with_fields(row, fields) if fields else row
+
+
+def _as_text(value: object) -> object:
+    """Return a number or a truth value as text; a text as it is."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return str(value) if isinstance(value, int | float) else value
 
 
 def _row(line: int, text: str, label: str | None, source: Source) -> Row | Fault:
@@ -105,5 +94,58 @@ def _unstorable(line: int, column: str, value: str) -> Fault | None:
     match = _UNSTORABLE.search(value)
     if match is None:
         return None
-    codes = {encodings.BAD: "undecodable", "\x00": "nul"}
-    return Fault(line, column, codes.get(match.group(), "half_character"), shown(value))
+    return Fault(line, column, _unstorable_code(match.group()), shown(value))
+
+
+def _unstorable_code(character: str) -> str:
+    return {encodings.BAD: "undecodable", "\x00": "nul"}.get(character, "half_character")
+
+
+def _with_fields(row: Row, fields: dict[str, Any]) -> Row | Fault:
+    size = 0
+    for name, value in fields.items():
+        try:
+            size += measured(name, 0) + measured(value, 1)
+            if size > MAX_FIELDS:
+                raise _Unfit("fields_too_large", most=MAX_FIELDS // 1024)
+            if name == "spans":
+                _check_spans(value, row.text)
+        except _Unfit as unfit:
+            return Fault(row.line, shown(name), unfit.code, shown(value), unfit.detail)
+    return Row(row.line, row.text, row.label, fields)
+
+
+def measured(value: object, depth: int = 0) -> int:
+    """Return about how many characters a value has; raise `_Unfit` for what JSON can't keep."""
+    if isinstance(value, str):
+        if match := _UNSTORABLE.search(value):
+            raise _Unfit(_unstorable_code(match.group()))
+        return len(value)
+    if isinstance(value, dict | list):
+        if depth >= MAX_DEPTH:
+            raise _Unfit("too_deep", most=MAX_DEPTH)
+        parts: Iterable[object] = value
+        if isinstance(value, dict):
+            parts = [*value.keys(), *value.values()]
+        return sum(measured(part, depth + 1) for part in parts) + len(value)
+    if isinstance(value, float) and not math.isfinite(value):
+        raise _Unfit("not_finite")
+    if isinstance(value, int) and value.bit_length() > 1024:
+        raise _Unfit("not_finite")
+    return 8
+
+
+def _check_spans(spans: object, text: str) -> None:
+    """Refuse spans that don't lie in the text; a column that is no list is a field like others."""
+    if not isinstance(spans, list):
+        return
+    for span in spans:
+        fits = (
+            isinstance(span, list)
+            and len(span) == 3
+            and all(isinstance(at, int) and not isinstance(at, bool) for at in span[:2])
+            and isinstance(span[2], str)
+            and 0 <= span[0] < span[1] <= len(text)
+        )
+        if not fits:
+            raise _Unfit("span_wrong", found=shown(span), most=len(text))

@@ -1,63 +1,41 @@
-"""A first look at a file: format, encoding, delimiter, header, columns, first rows. Pure."""
+"""A first look at a file: container, format, encoding, columns, first rows as they will be. Pure."""
 
 from __future__ import annotations
 
 import io
 import itertools
-from collections import Counter
-from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass, replace
-from typing import Any
+import zlib
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any, BinaryIO
 
 from training.datasets import checks, encodings
-from training.datasets.readers import (
-    SINGLE_COLUMN,
-    Cells,
-    Entry,
-    Fault,
-    FileRefused,
-    Lines,
-    Source,
-    column_names,
-    csv_records,
-    records,
-    shown,
-)
+from training.datasets.formats import FORMATS, TEXTUAL, archives, autotrain, conll, doccano
+from training.datasets.formats import huggingface, labelstudio, openai, reading, vertex
+from training.datasets.formats.records import Entry, Fault, FileRefused, Source, shown
+from training.datasets.formats.sheets import open_workbook, sheet_names
+from training.datasets.guessing import delimiter_of, guess_label, guess_text, has_header, kind_of
 
 SAMPLE_BYTES = 1024**2
 PREVIEW_ROWS = 20
+SHOWN_FAULTS = 20
+SHOWN_MEMBERS = 200
 _LOOKED_AT = 200
-_DELIMITERS = (",", "\t", ";", "|")
-_AGREEMENT = 0.6
-_TEXT_NAMES = (
-    "text",
-    "sentence",
-    "review",
-    "content",
-    "message",
-    "comment",
-    "body",
-    "文本",
-    "内容",
-)
-_LABEL_NAMES = (
-    "label",
-    "labels",
-    "category",
-    "class",
-    "sentiment",
-    "intent",
-    "topic",
-    "标签",
-    "类别",
-)
-_MAGIC = (
-    (b"PK\x03\x04", "zip_file"),
-    (b"\x1f\x8b", "gzip_file"),
-    (b"PAR1", "parquet_file"),
+_ZIP, _GZIP, _OLE, _PARQUET = b"PK\x03\x04", b"\x1f\x8b", b"\xd0\xcf\x11\xe0", b"PAR1"
+WHOLE = (_ZIP, b"PK\x05\x06", _OLE, _PARQUET)
+"""Starts of files that are read from their ends: all of them is needed for a look."""
+_OTHERS = (
     (b"%PDF", "pdf_file"),
-    (b"\xd0\xcf\x11\xe0", "excel_file"),
+    (b"7z\xbc\xaf\x27\x1c", "archive_other"),
+    (b"Rar!", "archive_other"),
+    (b"BZh", "archive_other"),
+    (b"\xfd7zXZ", "archive_other"),
+    (b"\x28\xb5\x2f\xfd", "archive_other"),
+    (b"\x89PNG", "image_file"),
+    (b"\xff\xd8\xff", "image_file"),
+    (b"GIF8", "image_file"),
 )
+_IMAGES = (".png", ".jpg", ".jpeg", ".gif", ".webp", ".bmp", ".tif", ".tiff")
 
 
 @dataclass(frozen=True)
@@ -67,56 +45,239 @@ class Wish:
     encoding: str | None = None
     delimiter: str | None = None
     header: bool | None = None
+    format: str | None = None
+    member: str | None = None
+    text: str | None = None
+    label: str | None = None
+    keep: list[str] | None = None
 
 
-def inspect(sample: bytes, filename: str, wish: Wish, *, cut: bool) -> dict[str, Any]:
+@dataclass
+class _Look:
+    """What was found: how to read the file, its entries, and what may be chosen instead."""
+
+    source: Source
+    found: list[Entry | Fault] = field(default_factory=list)
+    members: list[str] = field(default_factory=list)
+    formats: list[str] = field(default_factory=list)
+
+
+def inspect(binary: BinaryIO, filename: str, wish: Wish, *, cut: bool) -> dict[str, Any]:
     """Return what the mapping page shows.
 
     Args:
-        sample: The first `SAMPLE_BYTES` of the file.
+        binary: The file, or its start.
         filename: Its name; only its ending is looked at.
         wish: What the user set.
-        cut: Whether the file is longer than the sample.
+        cut: Whether the file goes on behind `binary`.
 
     Returns:
-        `source` (a `Source` as a dict with guessed columns), `columns`, `facts` (of each
-        column), `rows` (up to 20: line and the values of the columns), `faults` (how many).
+        `source` (a `Source` as a dict with guessed columns), `columns`, `facts` (of each column),
+        `rows` (up to 20: line and the values of the columns), `stored` (up to 20 rows as they
+        will be stored), `faults` (how many), `refused` (up to 20 of them), `looked_at`,
+        `members` and `formats` that may be chosen.
 
     Raises:
         FileRefused: The file is of no use; with the sentence's code.
     """
-    _refuse_other_formats(sample, filename)
-    encoding = wish.encoding or encodings.guess(sample)
-    text = _decoded(sample, encoding)
-    source = Source(format=_format(text), encoding=encoding)
-    if cut and source.format != "json":
-        text = _whole_lines(text)
-    if source.format != "csv":
-        return _report(source, *_json_table(text, source, cut=cut))
-    delimiter = wish.delimiter
-    if delimiter is None:
-        delimiter = _delimiter(text, prefer_tab=filename.lower().endswith((".tsv", ".tab")))
-    found = list(itertools.islice(csv_records(_lines(text), delimiter), _LOOKED_AT))
-    table = [record for record in found if isinstance(record, Cells)]
-    if not table:
-        raise FileRefused("no_rows")
-    header = _has_header(table) if wish.header is None else wish.header
-    columns = column_names(table[0].cells, header=header)
-    body = table[1:] if header else table
-    if not body:
-        raise FileRefused("header_only", columns=", ".join(columns[:20]))
-    source = replace(source, delimiter=delimiter, header=header)
-    lines = [(line, [*cells]) for line, cells in body if len(cells) == len(columns)]
-    return _report(source, columns, lines, _fault_count(found, columns))
+    sample = binary.read(SAMPLE_BYTES)
+    cut = cut or bool(binary.read(1))
+    binary.seek(0)
+    _refuse_useless(sample)
+    if sample.startswith((_ZIP, b"PK\x05\x06")) and not _is_workbook(binary):
+        look = _zip(binary, wish)
+    elif sample.startswith(_GZIP):
+        inflated, more = _inflated(sample, cut=cut)
+        _refuse_useless(inflated)
+        if inflated.startswith((*WHOLE, _GZIP)) or inflated[257:262] == b"ustar":
+            raise FileRefused("archive_nested")
+        name = filename.lower().removesuffix(".gz")
+        look = _text(inflated, name, wish, cut=more)
+        look.source = replace(look.source, container="gzip")
+    else:
+        look = _file(binary, sample, filename, wish, cut=cut)
+    return _report(look, wish)
 
 
-def _refuse_other_formats(sample: bytes, filename: str) -> None:
+def _refuse_useless(sample: bytes) -> None:
     if not sample:
         raise FileRefused("empty_file")
-    for magic, code in _MAGIC:
+    for magic, code in _OTHERS:
         if sample.startswith(magic):
-            is_sheet = code == "zip_file" and filename.lower().endswith((".xlsx", ".xlsm", ".ods"))
-            raise FileRefused("excel_file" if is_sheet else code)
+            raise FileRefused(code)
+    if sample[257:262] == b"ustar":
+        raise FileRefused("archive_other")
+
+
+def _is_workbook(binary: BinaryIO) -> bool:
+    archive = archives.open_zip(binary)
+    names = set(archive.namelist())
+    kind = archive.read("mimetype")[:80] if _has_small(archive, "mimetype") else b""
+    binary.seek(0)
+    return "xl/workbook.xml" in names or "xl/workbook.bin" in names or b"spreadsheet" in kind
+
+
+def _has_small(archive: Any, name: str) -> bool:
+    return name in archive.namelist() and archive.getinfo(name).file_size < 200
+
+
+def _inflated(sample: bytes, *, cut: bool) -> tuple[bytes, bool]:
+    """Return the first megabyte of a gzip file's content, and whether there is more."""
+    engine = zlib.decompressobj(wbits=31)
+    try:
+        data = engine.decompress(sample, SAMPLE_BYTES)
+    except zlib.error as error:
+        raise FileRefused("archive_broken", why=str(error)[:200]) from error
+    if not engine.eof and not cut and not engine.unconsumed_tail:
+        raise FileRefused("archive_broken", why="it ends too early")
+    return data, not engine.eof or bool(engine.unused_data)
+
+
+def _zip(binary: BinaryIO, wish: Wish) -> _Look:
+    """Look at one member of a zip; all members of its kind are read the same way."""
+    archive = archives.open_zip(binary)
+    found = archives.members(archive)
+    names = [one.name for one in found]
+    if not names:
+        raise FileRefused("no_rows")
+    card = huggingface.card_of(found)
+    split = [name for name in names if huggingface.split_of(name) and reading.carrier_by_name(name)]
+    if wish.format == "huggingface" or (wish.format is None and split and card):
+        look = _folder(binary, archive, card, split, wish)
+    else:
+        look = _members(binary, archive, names, wish)
+    look.source = replace(look.source, container="zip")
+    return look
+
+
+def _folder(binary: BinaryIO, archive: Any, card: str, split: list[str], wish: Wish) -> _Look:
+    if not split:
+        raise FileRefused("no_rows")
+    about = archives.open_member(archive, card, binary).read(huggingface.CARD_BYTES) if card else b""
+    classes = huggingface.classes_of(about)
+    first = next((name for name in split if huggingface.split_of(name) == "train"), split[0])
+    look = _member(binary, archive, first, replace(wish, format=None))
+    source = replace(look.source, format="huggingface", classes=classes)
+    whole = replace(source, member=first, container="zip")
+    look.found = list(itertools.islice(reading.entries(binary, whole), _LOOKED_AT))
+    look.source = replace(source, member="")
+    look.formats = ["huggingface", *look.formats]
+    return look
+
+
+def _members(binary: BinaryIO, archive: Any, names: list[str], wish: Wish) -> _Look:
+    usable = [name for name in names if reading.carrier_by_name(name)]
+    if not usable:
+        images = all(name.lower().endswith(_IMAGES) for name in names)
+        nested = any(name.lower().endswith((".zip", ".gz", ".7z", ".tar")) for name in names)
+        code = "image_folder" if images else "archive_nested" if nested else "no_member"
+        raise FileRefused(code, members=", ".join(shown(name) for name in names[:5]))
+    if wish.member and wish.member not in usable:
+        raise FileRefused("member_missing", member=wish.member[:200])
+    carriers = {reading.carrier_by_name(name) for name in usable}
+    all_alike = len(carriers) == 1
+    largest = max(usable, key=lambda name: archive.getinfo(name).file_size)
+    chosen = wish.member or (usable[0] if all_alike else largest)
+    look = _member(binary, archive, chosen, wish)
+    several = all_alike and not wish.member
+    look.source = replace(look.source, member="" if several else chosen)
+    look.members = usable[:SHOWN_MEMBERS]
+    return look
+
+
+def _member(binary: BinaryIO, archive: Any, name: str, wish: Wish) -> _Look:
+    stream = archives.open_member(archive, name, binary)
+    if reading.carrier_by_name(name) in reading.BINARY:
+        stream = reading.spooled(stream)
+        sample = stream.read(SAMPLE_BYTES)
+        stream.seek(0)
+        return _file(stream, sample, name, replace(wish, member=None), cut=False)
+    sample = stream.read(SAMPLE_BYTES)
+    more = bool(stream.read(1))
+    _refuse_useless(sample)
+    if sample.startswith((*WHOLE, _GZIP)):
+        raise FileRefused("archive_nested")
+    return _text(sample, name, wish, cut=more)
+
+
+def _file(binary: BinaryIO, sample: bytes, filename: str, wish: Wish, *, cut: bool) -> _Look:
+    """Look at a file that isn't packed."""
+    if sample.startswith(_PARQUET):
+        return _binary(binary, Source("parquet", "utf-8"), [])
+    if sample.startswith((_ZIP, _OLE)):
+        sheets = sheet_names(open_workbook(binary))
+        binary.seek(0)
+        if not sheets:
+            raise FileRefused("no_rows")
+        member = wish.member or (sheets[0] if len(sheets) > 1 else "")
+        header = True if wish.header is None else wish.header
+        return _binary(binary, Source("xlsx", "utf-8", header=header, member=member), sheets)
+    return _text(sample, filename, wish, cut=cut)
+
+
+def _binary(binary: BinaryIO, source: Source, members: list[str]) -> _Look:
+    found = list(itertools.islice(reading.entries(binary, source), _LOOKED_AT))
+    return _Look(source, found, members if len(members) > 1 else [], [source.format])
+
+
+def _text(sample: bytes, filename: str, wish: Wish, *, cut: bool) -> _Look:
+    """Look at a file of letters."""
+    encoding = wish.encoding or encodings.guess(sample)
+    text = _decoded(sample, encoding)
+    name = wish.format or _format(text, filename)
+    source = Source(name, encoding)
+    carrier = FORMATS[name].carrier
+    if cut and carrier != "json":
+        text = _whole_lines(text)
+    if carrier == "csv":
+        source = _table(text, filename, source, wish)
+    found: list[Entry | Fault] = []
+    try:
+        stream = io.StringIO(text, newline=None if carrier == "json" else "")
+        found.extend(itertools.islice(reading.from_text(stream, carrier, source), _LOOKED_AT))
+    except FileRefused as refusal:
+        # A sample ends in the middle of a list; what came before it is what we look at.
+        if not (cut and refusal.code == "json_broken" and found):
+            raise
+    if cut and carrier == "conll":
+        found = found[:-1]
+    if not wish.format:
+        source = replace(source, format=_shape(source, found))
+    return _Look(source, [*reading.flattened(found, source)], formats=TEXTUAL)
+
+
+def _table(text: str, filename: str, source: Source, wish: Wish) -> Source:
+    """Find out delimiter and header; a Vertex file has a comma and none."""
+    if source.format == "vertex":
+        return replace(source, delimiter=",", header=False)
+    delimiter = wish.delimiter
+    if delimiter is None:
+        tab = filename.lower().endswith((".tsv", ".tab", ".tsv.gz"))
+        delimiter = delimiter_of(text, prefer_tab=tab)
+    from_cells = reading.cells(text, delimiter, _LOOKED_AT)
+    if not from_cells:
+        raise FileRefused("no_rows")
+    is_vertex = delimiter == "," and wish.header is None and vertex.recognises(from_cells)
+    if is_vertex and wish.format is None:
+        return replace(source, format="vertex", delimiter=",", header=False)
+    header = has_header(from_cells) if wish.header is None else wish.header
+    if header and len(from_cells) == 1:
+        columns = ", ".join(shown(cell) for cell in from_cells[0].cells[:20])
+        raise FileRefused("header_only", columns=columns)
+    return replace(source, delimiter=delimiter, header=header)
+
+
+def _shape(source: Source, found: Sequence[Entry | Fault]) -> str:
+    """Return the format whose shape the records have."""
+    entries = [one for one in found if isinstance(one, Entry)]
+    columns = list(entries[0].values) if entries else []
+    shapes = {
+        "json": (("labelstudio", labelstudio.recognises(entries)),),
+        "jsonl": (("openai", openai.recognises(entries)), ("doccano", doccano.recognises(entries))),
+        "csv": (("autotrain", source.header and autotrain.recognises(columns)),),
+    }
+    named = [name for name, fits in shapes.get(source.format, ()) if fits and entries]
+    return named[0] if named else source.format
 
 
 def _decoded(sample: bytes, encoding: str) -> str:
@@ -141,47 +302,82 @@ def _whole_lines(text: str) -> str:
     return text[: end + 1]
 
 
-def _lines(text: str) -> Lines:
-    return Lines(io.StringIO(text, newline=""))
-
-
-def _format(text: str) -> str:
+def _format(text: str, filename: str) -> str:
+    """Return the carrier of letters: by what they are, then by the file's name."""
     start = text.lstrip("\ufeff \t\r\n")
+    promised = reading.carrier_by_name(filename.lower().removesuffix(".gz"))
     if start.startswith("[") and start[1:].lstrip()[:1] in {"{", "]", ""}:
         return "json"
-    if not start.startswith("{"):
-        return "csv"
-    lines = records(io.StringIO(text, newline=""), Source("jsonl", "utf-8"))
-    some = list(itertools.islice(lines, 20))
-    if 2 * sum(isinstance(one, Fault) for one in some) > len(some):
-        raise FileRefused("json_not_list")
-    return "jsonl"
+    if start.startswith("{"):
+        lines = reading.from_text(io.StringIO(text, newline=""), "jsonl", Source("jsonl", "utf-8"))
+        some = list(itertools.islice(lines, 20))
+        if 2 * sum(isinstance(one, Fault) for one in some) > len(some):
+            raise FileRefused("json_not_list")
+        return "jsonl"
+    if promised == "conll" or (promised in {"", "txt"} and conll.looks_like(text)):
+        return "conll"
+    if promised == "txt" and delimiter_of(text, prefer_tab=True) != "\t":
+        return "txt"
+    return "csv"
 
 
-def _json_table(
-    text: str, source: Source, *, cut: bool
-) -> tuple[list[str], list[tuple[int, list[str]]], int]:
-    newline = None if source.format == "json" else ""
-    found: list[Entry | Fault] = []
-    try:
-        looked_at = itertools.islice(
-            records(io.StringIO(text, newline=newline), source), _LOOKED_AT
-        )
-        found.extend(record for record in looked_at if not isinstance(record, Cells))
-    except FileRefused as refusal:
-        # A sample ends in the middle of a list; what came before it is what we look at.
-        if not (cut and refusal.code == "json_broken" and found):
-            raise
-    entries = [record for record in found if isinstance(record, Entry)]
+def _report(look: _Look, wish: Wish) -> dict[str, Any]:
+    entries = [one for one in look.found if isinstance(one, Entry)]
     if not entries:
-        raise FileRefused("no_rows")
+        fault = next((one for one in look.found if isinstance(one, Fault)), None)
+        raise FileRefused("no_rows" if fault is None else "no_good_rows", **_about(fault))
     columns = list(dict.fromkeys(name for entry in entries for name in entry.values))
     if len(columns) > 2_000:
         raise FileRefused("too_many_columns", found=len(columns), most=2_000)
-    rows = [
-        (entry.line, [_as_cell(entry.values.get(name)) for name in columns]) for entry in entries
-    ]
-    return columns, rows, len(found) - len(entries)
+    rows = [(one.line, [_as_cell(one.values.get(name)) for name in columns]) for one in entries]
+    source = _with_columns(look.source, columns, rows, wish)
+    taken = list(checks.rows(look.found, source))
+    stored = [one for one in taken if isinstance(one, checks.Row)]
+    refused = [one for one in taken if isinstance(one, Fault)]
+    width = 200 if len(columns) <= 50 else 20
+    return {
+        "source": asdict(source),
+        "columns": columns,
+        "facts": [_facts([*_column(rows, index)]) for index in range(len(columns))],
+        "rows": [
+            {"line": line, "cells": [shown(cell)[:width] for cell in cells]}
+            for line, cells in rows[:PREVIEW_ROWS]
+        ],
+        "stored": [_stored(one) for one in stored[:PREVIEW_ROWS]],
+        "faults": len(refused),
+        "refused": [
+            [one.line, one.column, one.code, one.value, dict(one.detail)]
+            for one in refused[:SHOWN_FAULTS]
+        ],
+        "looked_at": len(taken),
+        "members": look.members,
+        "formats": look.formats,
+    }
+
+
+def _about(fault: Fault | None) -> dict[str, object]:
+    return {"line": fault.line, "row_code": fault.code, **fault.detail} if fault else {}
+
+
+def _stored(row: checks.Row) -> dict[str, Any]:
+    fields = row.fields or {}
+    return {
+        "line": row.line,
+        "text": shown(row.text),
+        "label": row.label,
+        "fields": {name: shown(_as_cell(value)) for name, value in itertools.islice(fields.items(), 20)},
+    }
+
+
+def _with_columns(
+    source: Source, columns: list[str], rows: Sequence[tuple[int, list[str]]], wish: Wish
+) -> Source:
+    """Choose the columns: as the user said, else by guess."""
+    text = wish.text if wish.text in columns else guess_text(columns, rows)
+    given = wish.label is not None and (wish.label in columns or not wish.label)
+    label = (wish.label or None) if given else guess_label(columns, rows, text or "")
+    keep = wish.keep if wish.keep is None else [one for one in wish.keep if one in columns]
+    return replace(source, text=text or "", label=label if label != text else None, keep=keep)
 
 
 def _as_cell(value: object) -> str:
@@ -190,94 +386,16 @@ def _as_cell(value: object) -> str:
     return value if isinstance(value, str) else shown(value)
 
 
-def _delimiter(text: str, *, prefer_tab: bool) -> str:
-    """Return the delimiter by which most records have the same number (> 1) of cells."""
-    best, best_score = SINGLE_COLUMN, 0.0
-    for delimiter in ("\t", *_DELIMITERS) if prefer_tab else _DELIMITERS:
-        found = list(itertools.islice(csv_records(_lines(text), delimiter), 100))
-        counts = Counter(len(one.cells) for one in found if isinstance(one, Cells))
-        counts.pop(1, None)
-        if not counts:
-            continue
-        cells, often = counts.most_common(1)[0]
-        share = often / len(found)
-        first = found[0]
-        agrees = isinstance(first, Cells) and len(first.cells) == cells
-        score = share + (0.2 if agrees else 0.0) + min(cells, 20) / 1000
-        if (share >= _AGREEMENT or (agrees and share >= 0.4)) and score > best_score:
-            best, best_score = delimiter, score
-    return best
-
-
-def _has_header(table: Sequence[Cells]) -> bool:
-    """Return whether the first record names the columns: yes, unless it looks like data."""
-    first = [cell.strip() for cell in table[0].cells]
-    if any(name.lower() in _TEXT_NAMES + _LABEL_NAMES for name in first):
-        return True
-    if len(set(first)) < len(first):
-        return False
-    if any(not name or len(name) > 60 or name.isnumeric() for name in first):
-        return False
-    body = [row.cells for row in table[1:] if len(row.cells) == len(first)]
-    return not any(
-        name in {cells[index].strip() for cells in body} for index, name in enumerate(first)
-    )
-
-
-def _fault_count(found: Sequence[Cells | Fault], columns: Sequence[str]) -> int:
-    return sum(1 for one in found if isinstance(one, Fault) or len(one.cells) != len(columns))
-
-
-def _report(
-    source: Source, columns: list[str], rows: list[tuple[int, list[str]]], faults: int
-) -> dict[str, Any]:
-    text = _guess_text(columns, rows)
-    label = _guess_label(columns, rows, text)
-    width = 200 if len(columns) <= 50 else 20
-    return {
-        "source": asdict(replace(source, text=text, label=label)),
-        "columns": columns,
-        "facts": [_facts([*_column(rows, index)]) for index in range(len(columns))],
-        "rows": [
-            {"line": line, "cells": [shown(cell)[:width] for cell in cells]}
-            for line, cells in rows[:PREVIEW_ROWS]
-        ],
-        "faults": faults,
-    }
-
-
 def _facts(cells: Sequence[str]) -> dict[str, Any]:
-    """Return the share of filled cells (0 to 1), how many differ, and the first filled one."""
+    """Return the share of filled cells (0 to 1), how many differ, the first filled one, its kind."""
     filled = [cell for cell in cells if cell.strip()]
     return {
         "filled": round(len(filled) / max(1, len(cells)), 3),
         "distinct": len(set(filled)),
         "example": shown(filled[0])[:80] if filled else "",
+        "kind": kind_of(filled),
     }
 
 
-def _column(rows: Sequence[tuple[int, list[str]]], index: int) -> Iterator[str]:
+def _column(rows: Iterable[tuple[int, list[str]]], index: int) -> Iterator[str]:
     return (cells[index] for _line, cells in rows)
-
-
-def _guess_text(columns: Sequence[str], rows: Sequence[tuple[int, list[str]]]) -> str:
-    for name in columns:
-        if name.strip().lower() in _TEXT_NAMES:
-            return name
-    lengths = [sum(len(cell) for cell in _column(rows, i)) for i in range(len(columns))]
-    return columns[lengths.index(max(lengths))]
-
-
-def _guess_label(
-    columns: Sequence[str], rows: Sequence[tuple[int, list[str]]], text: str
-) -> str | None:
-    for name in columns:
-        if name.strip().lower() in _LABEL_NAMES and name != text:
-            return name
-    few: list[tuple[bool, int, str]] = []
-    for index, name in enumerate(columns):
-        values = {cell.strip() for cell in _column(rows, index)} - {""}
-        short = all(len(value) <= checks.MAX_LABEL // 4 for value in values)
-        if name != text and short and 2 <= len(values) <= max(2, len(rows) // 2):
-            few.append((all(value.isnumeric() for value in values), len(values), name))
-    return min(few)[2] if few else None

@@ -4,35 +4,40 @@ from __future__ import annotations
 
 import json
 import os
+import select
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import structlog
 
-from training.datasets.readers import FileRefused
+from training.datasets.formats.records import FileRefused
 
-INSPECT_SECONDS = 60
-BYTES_A_SECOND = 1024**2
-"""The slowest the parser may be before it is stopped."""
-_PIPE_BYTES = 1024**2
-"""Room for the next batch or two, so that the child parses while we store."""
+BASE_SECONDS = 60
+BYTES_A_SECOND = 5 * 1024**2
+"""The slowest the parser may be, behind its first minute, before it is stopped."""
+PACKED = 8
+"""How much larger than itself a packed file is taken to be."""
+WALL_FACTOR = 2
+_CHUNK = 1024**2
 
 logger = structlog.get_logger(__name__)
 
 
-def cpu_seconds(size: int) -> int:
-    """Return the processor time that parsing `size` bytes may take."""
-    return 60 + size // BYTES_A_SECOND
+def cpu_seconds(size: int, filename: str = "") -> int:
+    """Return the processor time that parsing a file of `size` bytes may take."""
+    packed = filename.lower().endswith((".gz", ".zip", ".parquet", ".xlsx", ".xlsm", ".ods"))
+    return BASE_SECONDS + size * (PACKED if packed else 1) // BYTES_A_SECOND
 
 
-def _environment() -> dict[str, str]:
-    """Return what the child may know: where Python is, no address, no secret."""
+def _environment(folder: Path) -> dict[str, str]:
+    """Return what the child may know: where Python is and its own folder, no address, no secret."""
     kept = {name: os.environ[name] for name in ("PATH", "PYTHONPATH") if name in os.environ}
-    return {**kept, "PYTHONUTF8": "1"}
+    return {**kept, "PYTHONUTF8": "1", "POLARS_MAX_THREADS": "1", "TMPDIR": str(folder)}
 
 
 def answers(mode: str, path: Path, options: dict[str, Any]) -> Iterator[dict[str, Any]]:
@@ -47,14 +52,13 @@ def answers(mode: str, path: Path, options: dict[str, Any]) -> Iterator[dict[str
             [*command, json.dumps(options)],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
-            pipesize=_PIPE_BYTES,
             stderr=complaints,
             cwd=path.parent,
-            env=_environment(),
+            env=_environment(path.parent),
         )
         with child:
             try:
-                yield from _lines(child)
+                yield from _answers(child, WALL_FACTOR * int(options["cpu_seconds"]))
                 status = child.wait()
             finally:
                 child.kill()
@@ -65,9 +69,37 @@ def answers(mode: str, path: Path, options: dict[str, Any]) -> Iterator[dict[str
             raise FileRefused("parser_died")
 
 
-def _lines(child: subprocess.Popen[bytes]) -> Iterator[dict[str, Any]]:
-    for line in child.stdout or ():
+def _answers(child: subprocess.Popen[bytes], seconds: float) -> Iterator[dict[str, Any]]:
+    for line in _lines(child, seconds):
         answer: dict[str, Any] = json.loads(line)
         if "refused" in answer:
             raise FileRefused(answer["refused"], **answer["data"])
         yield answer
+
+
+def _lines(child: subprocess.Popen[bytes], seconds: float) -> Iterator[bytes]:
+    """Yield the child's lines; only the time that we wait for it counts.
+
+    Raises:
+        FileRefused: `parser_died`, when it let us wait for `seconds` altogether.
+    """
+    stream = child.stdout
+    if stream is None:
+        return
+    waited, parts = 0.0, []
+    while True:
+        began = time.monotonic()
+        ready, _, _ = select.select([stream], [], [], max(0.0, seconds - waited))
+        waited += time.monotonic() - began
+        if not ready:
+            logger.warning("parser_too_slow", seconds=seconds)
+            raise FileRefused("parser_died")
+        data = os.read(stream.fileno(), _CHUNK)
+        if not data:
+            return
+        *whole, rest = data.split(b"\n")
+        for line in whole:
+            yield b"".join([*parts, line])
+            parts = []
+        if rest:
+            parts.append(rest)
