@@ -115,7 +115,7 @@ def test_the_same_text_with_another_label_stays_and_is_a_finding():
     ("content", "filename", "code"),
     [
         (b"text,label\n", "a.csv", "header_only"),
-        (b"PK\x03\x04....", "a.xlsx", "excel_file"),
+        (b"PK\x03\x04....", "a.xlsx", "archive_broken"),
         (bytes(range(256)) * 50, "a.csv", "binary_file"),
     ],
 )

@@ -10,13 +10,8 @@ import pytest
 
 from training.datasets import checks, encodings, sniff
 from training.datasets.checks import Row
-from training.datasets.readers import (
-    Fault,
-    FileRefused,
-    Source,
-    open_source,
-    records,
-)
+from training.datasets.formats.reading import entries
+from training.datasets.formats.records import Fault, FileRefused, Source
 
 ZH = [
     ("服务很好，我们非常喜欢", "好评"),
@@ -38,14 +33,15 @@ EN = [('He said "hello",\nthen left', "yes"), ("  two spaces; and a | bar", "no"
 def rows_of(content: bytes, source: Source, tmp_path: Path) -> list[Row | Fault]:
     path = tmp_path / "file"
     path.write_bytes(content)
-    _binary, text = open_source(path, source)
-    with text:
-        return list(checks.rows(records(text, source), source))
+    with path.open("rb") as binary:
+        return list(checks.rows(entries(binary, source), source))
 
 
 def looked_at(content: bytes, filename: str = "a.csv", **wish: object) -> dict[str, object]:
     cut = len(content) > sniff.SAMPLE_BYTES
-    return sniff.inspect(content[: sniff.SAMPLE_BYTES], filename, sniff.Wish(**wish), cut=cut)
+    return sniff.inspect(
+        io.BytesIO(content[: sniff.SAMPLE_BYTES]), filename, sniff.Wish(**wish), cut=cut
+    )
 
 
 def read_as_found(content: bytes, tmp_path: Path, filename: str = "a.csv", **wish: object):
@@ -199,10 +195,10 @@ def test_a_broken_json_list_is_refused_with_the_line(tmp_path):
         (b"", "a.csv", "empty_file"),
         (b"\xef\xbb\xbf \n\n", "a.csv", "empty_file"),
         (b"text,label\n", "a.csv", "header_only"),
-        (b"PK\x03\x04rest", "a.zip", "zip_file"),
-        (b"PK\x03\x04rest", "a.xlsx", "excel_file"),
-        (b"\x1f\x8brest", "a.csv.gz", "gzip_file"),
-        (b"PAR1rest", "a.parquet", "parquet_file"),
+        (b"PK\x03\x04rest", "a.zip", "archive_broken"),
+        (b"PK\x03\x04rest", "a.xlsx", "archive_broken"),
+        (b"\x1f\x8brest", "a.csv.gz", "archive_broken"),
+        (b"PAR1rest", "a.parquet", "parquet_broken"),
         (b"%PDF-1.7", "a.pdf", "pdf_file"),
         (bytes(range(256)) * 40, "a.csv", "binary_file"),
         (b"x," * 600_000, "a.csv", "first_line_long"),

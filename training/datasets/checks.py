@@ -105,14 +105,18 @@ def _with_fields(row: Row, fields: dict[str, Any]) -> Row | Fault:
     size = 0
     for name, value in fields.items():
         try:
-            size += measured(name, 0) + measured(value, 1)
-            if size > MAX_FIELDS:
-                raise _Unfit("fields_too_large", most=MAX_FIELDS // 1024)
+            size = _grown(size, measured(name) + measured(value, 1))
             if name == "spans":
                 _check_spans(value, row.text)
         except _Unfit as unfit:
             return Fault(row.line, shown(name), unfit.code, shown(value), unfit.detail)
     return Row(row.line, row.text, row.label, fields)
+
+
+def _grown(size: int, more: int) -> int:
+    if size + more > MAX_FIELDS:
+        raise _Unfit("fields_too_large", most=MAX_FIELDS // 1024)
+    return size + more
 
 
 def measured(value: object, depth: int = 0) -> int:

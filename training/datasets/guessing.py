@@ -103,16 +103,21 @@ def has_header(table: Sequence[Cells]) -> bool:
 
 
 def guess_text(columns: Sequence[str], rows: Sequence[tuple[int, list[str]]]) -> str:
+    """Return the column that has a text's name, else the one with the most letters."""
     for name in columns:
         if name.strip().lower() in _TEXT_NAMES:
             return name
-    lengths = [sum(len(cell) for cell in _column(rows, i)) for i in range(len(columns))]
+    lengths = [
+        (kind_of([*filter(None, _column(rows, i))]) != "nested", sum(map(len, _column(rows, i))))
+        for i in range(len(columns))
+    ]
     return columns[lengths.index(max(lengths))]
 
 
 def guess_label(
     columns: Sequence[str], rows: Sequence[tuple[int, list[str]]], text: str
 ) -> str | None:
+    """Return the column that has a label's name, else one of few different short values."""
     for name in columns:
         if name.strip().lower() in _LABEL_NAMES and name != text:
             return name

@@ -17,6 +17,7 @@ from training.datasets import checks, sniff
 from training.datasets.confinement import confine
 from training.datasets.formats.reading import entries
 from training.datasets.formats.records import Fault, FileRefused, Source
+from training.datasets.previews import Wish
 
 BATCH_ROWS = 1_000
 BATCH_CHARACTERS = 4 * 1024**2
@@ -29,7 +30,7 @@ def _say(value: dict[str, Any]) -> None:
 
 def _inspect(path: Path, options: dict[str, Any]) -> None:
     with path.open("rb") as binary:
-        wish = sniff.Wish(**options["wish"])
+        wish = Wish(**options["wish"])
         _say(sniff.inspect(binary, options["filename"], wish, cut=bool(options["cut"])))
 
 

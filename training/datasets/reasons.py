@@ -27,6 +27,26 @@ ROW: Mapping[str, Promise] = {
     "bad_json": lazy("The line is not valid JSON: %(why)s."),
     "not_object": lazy('This is not a JSON object like {"text": "...", "label": "..."}.'),
     "wrong_type": lazy("The value is not a text. Put it in quotation marks."),
+    "too_deep": lazy("Values are nested deeper than %(most)s times. Flatten this column."),
+    "fields_too_large": lazy("The other columns hold more than %(most)s KB. Keep fewer of them."),
+    "not_finite": lazy("The number is too large or none at all (NaN). Correct it."),
+    "span_wrong": lazy(
+        "A span is not [start, end, label] within the text of %(most)s characters. Correct it."
+    ),
+    "several_labels": lazy("The row has %(found)s labels; one is allowed. Leave one."),
+    "labels_not_list": lazy("The labels aren't a list. Write them as [“...”]."),
+    "annotators_disagree": lazy(
+        "Annotators chose differently. Mark one annotation as ground truth, or settle it there."
+    ),
+    "task_wrong": lazy("The task has no “data”. Export it from Label Studio as JSON."),
+    "messages_wrong": lazy(
+        "The messages aren't a conversation of texts whose last turns are user and assistant."
+    ),
+    "points_elsewhere": lazy("The row points to a file elsewhere. Put the text itself there."),
+    "token_columns": lazy("This token has %(found)s columns, its sentence %(expected)s."),
+    "sentence_too_long": lazy(
+        "The sentence has more than %(most)s tokens, or a line over 4 MB. Is a blank line missing?"
+    ),
 }
 
 FILE: Mapping[str, Promise] = {
@@ -35,11 +55,51 @@ FILE: Mapping[str, Promise] = {
         "The file has only one row (%(columns)s) and no data below it. Add rows, or say that "
         "the first row is data."
     ),
-    "no_rows": lazy("No row could be read in this file. Is it CSV, TSV, JSON Lines or JSON?"),
-    "zip_file": lazy("This is a zip archive. Unpack it and upload the CSV or JSON file inside."),
-    "gzip_file": lazy("This is a gzip archive. Unpack it and upload the file inside."),
-    "excel_file": lazy("This is a spreadsheet. Save it as CSV (UTF-8) and upload that file."),
-    "parquet_file": lazy("This is a Parquet file. Export it as CSV or JSON Lines and upload that."),
+    "no_rows": lazy("No row could be read in this file. Does it hold rows of text?"),
+    "no_good_rows": lazy(
+        "None of the first rows can be used; the first fault is at line %(line)s. Is the format "
+        "right? Choose another one, or repair the file."
+    ),
+    "archive_broken": lazy(
+        "The archive is damaged (%(why)s), so nothing was imported. Pack it again and upload it."
+    ),
+    "archive_locked": lazy("The file is locked by a password. Upload it without one."),
+    "archive_nested": lazy(
+        "There is an archive inside the archive. Unpack it once and upload what is inside."
+    ),
+    "archive_other": lazy(
+        "This kind of archive isn't read. Pack the file as zip or gzip and upload that."
+    ),
+    "too_many_members": lazy(
+        "The zip has %(found)s files; %(most)s are allowed. Put the rows into fewer files."
+    ),
+    "member_missing": lazy("There is no “%(member)s” in the file. Choose another part of it."),
+    "no_member": lazy(
+        "The zip holds no file that is read here (it has %(members)s). Pack CSV, TSV, JSON, JSON "
+        "Lines, Parquet, spreadsheets, text or CoNLL files."
+    ),
+    "image_folder": lazy(
+        "This zip holds images (%(members)s), and this dataset is one of texts. Upload texts."
+    ),
+    "image_file": lazy("This is an image, and this dataset is one of texts. Upload texts."),
+    "bomb": lazy(
+        "The file unpacks to more than %(ratio)s times its size, so nothing was imported. Upload "
+        "it unpacked."
+    ),
+    "sheet_too_large": lazy(
+        "The spreadsheet is larger than %(most)s MB. Save it as CSV (UTF-8) and upload that file."
+    ),
+    "sheet_broken": lazy(
+        "The spreadsheet can't be read (%(why)s). Save it again, or as CSV (UTF-8)."
+    ),
+    "parquet_broken": lazy(
+        "The Parquet file can't be read at row %(row)s (%(why)s), so nothing was imported. Write "
+        "it again."
+    ),
+    "card_broken": lazy(
+        "README.md of the folder isn't valid YAML at its start (%(why)s). Repair it, or leave it "
+        "out."
+    ),
     "pdf_file": lazy("This is a PDF. Upload the data as CSV, TSV, JSON Lines or JSON."),
     "binary_file": lazy(
         "This isn't text, or not in the encoding %(encoding)s. Upload CSV, TSV, JSON Lines or "

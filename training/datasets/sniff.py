@@ -1,24 +1,34 @@
-"""A first look at a file: container, format, encoding, columns, first rows as they will be. Pure."""
+"""A first look at a file: container, format, encoding, columns, first rows."""
 
 from __future__ import annotations
 
 import io
 import itertools
 import zlib
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any, BinaryIO
 
-from training.datasets import checks, encodings
-from training.datasets.formats import FORMATS, TEXTUAL, archives, autotrain, conll, doccano
-from training.datasets.formats import huggingface, labelstudio, openai, reading, vertex
+from training.datasets import encodings
+from training.datasets.formats import (
+    FORMATS,
+    TEXTUAL,
+    archives,
+    autotrain,
+    conll,
+    doccano,
+    huggingface,
+    labelstudio,
+    openai,
+    reading,
+    vertex,
+)
 from training.datasets.formats.records import Entry, Fault, FileRefused, Source, shown
 from training.datasets.formats.sheets import open_workbook, sheet_names
-from training.datasets.guessing import delimiter_of, guess_label, guess_text, has_header, kind_of
+from training.datasets.guessing import delimiter_of, has_header
+from training.datasets.previews import Look, Wish, report
 
 SAMPLE_BYTES = 1024**2
-PREVIEW_ROWS = 20
-SHOWN_FAULTS = 20
 SHOWN_MEMBERS = 200
 _LOOKED_AT = 200
 _ZIP, _GZIP, _OLE, _PARQUET = b"PK\x03\x04", b"\x1f\x8b", b"\xd0\xcf\x11\xe0", b"PAR1"
@@ -36,30 +46,6 @@ _OTHERS = (
     (b"GIF8", "image_file"),
 )
 _IMAGES = (".png", ".jpg", ".jpeg", ".gif", ".webp", ".bmp", ".tif", ".tiff")
-
-
-@dataclass(frozen=True)
-class Wish:
-    """What the user set by hand; None is "find out"."""
-
-    encoding: str | None = None
-    delimiter: str | None = None
-    header: bool | None = None
-    format: str | None = None
-    member: str | None = None
-    text: str | None = None
-    label: str | None = None
-    keep: list[str] | None = None
-
-
-@dataclass
-class _Look:
-    """What was found: how to read the file, its entries, and what may be chosen instead."""
-
-    source: Source
-    found: list[Entry | Fault] = field(default_factory=list)
-    members: list[str] = field(default_factory=list)
-    formats: list[str] = field(default_factory=list)
 
 
 def inspect(binary: BinaryIO, filename: str, wish: Wish, *, cut: bool) -> dict[str, Any]:
@@ -96,7 +82,7 @@ def inspect(binary: BinaryIO, filename: str, wish: Wish, *, cut: bool) -> dict[s
         look.source = replace(look.source, container="gzip")
     else:
         look = _file(binary, sample, filename, wish, cut=cut)
-    return _report(look, wish)
+    return report(look, wish)
 
 
 def _refuse_useless(sample: bytes) -> None:
@@ -133,7 +119,7 @@ def _inflated(sample: bytes, *, cut: bool) -> tuple[bytes, bool]:
     return data, not engine.eof or bool(engine.unused_data)
 
 
-def _zip(binary: BinaryIO, wish: Wish) -> _Look:
+def _zip(binary: BinaryIO, wish: Wish) -> Look:
     """Look at one member of a zip; all members of its kind are read the same way."""
     archive = archives.open_zip(binary)
     found = archives.members(archive)
@@ -150,10 +136,12 @@ def _zip(binary: BinaryIO, wish: Wish) -> _Look:
     return look
 
 
-def _folder(binary: BinaryIO, archive: Any, card: str, split: list[str], wish: Wish) -> _Look:
+def _folder(binary: BinaryIO, archive: Any, card: str, split: list[str], wish: Wish) -> Look:
     if not split:
         raise FileRefused("no_rows")
-    about = archives.open_member(archive, card, binary).read(huggingface.CARD_BYTES) if card else b""
+    about = (
+        archives.open_member(archive, card, binary).read(huggingface.CARD_BYTES) if card else b""
+    )
     classes = huggingface.classes_of(about)
     first = next((name for name in split if huggingface.split_of(name) == "train"), split[0])
     look = _member(binary, archive, first, replace(wish, format=None))
@@ -165,7 +153,7 @@ def _folder(binary: BinaryIO, archive: Any, card: str, split: list[str], wish: W
     return look
 
 
-def _members(binary: BinaryIO, archive: Any, names: list[str], wish: Wish) -> _Look:
+def _members(binary: BinaryIO, archive: Any, names: list[str], wish: Wish) -> Look:
     usable = [name for name in names if reading.carrier_by_name(name)]
     if not usable:
         images = all(name.lower().endswith(_IMAGES) for name in names)
@@ -185,7 +173,7 @@ def _members(binary: BinaryIO, archive: Any, names: list[str], wish: Wish) -> _L
     return look
 
 
-def _member(binary: BinaryIO, archive: Any, name: str, wish: Wish) -> _Look:
+def _member(binary: BinaryIO, archive: Any, name: str, wish: Wish) -> Look:
     stream = archives.open_member(archive, name, binary)
     if reading.carrier_by_name(name) in reading.BINARY:
         stream = reading.spooled(stream)
@@ -200,7 +188,7 @@ def _member(binary: BinaryIO, archive: Any, name: str, wish: Wish) -> _Look:
     return _text(sample, name, wish, cut=more)
 
 
-def _file(binary: BinaryIO, sample: bytes, filename: str, wish: Wish, *, cut: bool) -> _Look:
+def _file(binary: BinaryIO, sample: bytes, filename: str, wish: Wish, *, cut: bool) -> Look:
     """Look at a file that isn't packed."""
     if sample.startswith(_PARQUET):
         return _binary(binary, Source("parquet", "utf-8"), [])
@@ -215,12 +203,12 @@ def _file(binary: BinaryIO, sample: bytes, filename: str, wish: Wish, *, cut: bo
     return _text(sample, filename, wish, cut=cut)
 
 
-def _binary(binary: BinaryIO, source: Source, members: list[str]) -> _Look:
+def _binary(binary: BinaryIO, source: Source, members: list[str]) -> Look:
     found = list(itertools.islice(reading.entries(binary, source), _LOOKED_AT))
-    return _Look(source, found, members if len(members) > 1 else [], [source.format])
+    return Look(source, found, members if len(members) > 1 else [], [source.format])
 
 
-def _text(sample: bytes, filename: str, wish: Wish, *, cut: bool) -> _Look:
+def _text(sample: bytes, filename: str, wish: Wish, *, cut: bool) -> Look:
     """Look at a file of letters."""
     encoding = wish.encoding or encodings.guess(sample)
     text = _decoded(sample, encoding)
@@ -243,7 +231,7 @@ def _text(sample: bytes, filename: str, wish: Wish, *, cut: bool) -> _Look:
         found = found[:-1]
     if not wish.format:
         source = replace(source, format=_shape(source, found))
-    return _Look(source, [*reading.flattened(found, source)], formats=TEXTUAL)
+    return Look(source, [*reading.flattened(found, source)], formats=TEXTUAL)
 
 
 def _table(text: str, filename: str, source: Source, wish: Wish) -> Source:
@@ -319,83 +307,3 @@ def _format(text: str, filename: str) -> str:
     if promised == "txt" and delimiter_of(text, prefer_tab=True) != "\t":
         return "txt"
     return "csv"
-
-
-def _report(look: _Look, wish: Wish) -> dict[str, Any]:
-    entries = [one for one in look.found if isinstance(one, Entry)]
-    if not entries:
-        fault = next((one for one in look.found if isinstance(one, Fault)), None)
-        raise FileRefused("no_rows" if fault is None else "no_good_rows", **_about(fault))
-    columns = list(dict.fromkeys(name for entry in entries for name in entry.values))
-    if len(columns) > 2_000:
-        raise FileRefused("too_many_columns", found=len(columns), most=2_000)
-    rows = [(one.line, [_as_cell(one.values.get(name)) for name in columns]) for one in entries]
-    source = _with_columns(look.source, columns, rows, wish)
-    taken = list(checks.rows(look.found, source))
-    stored = [one for one in taken if isinstance(one, checks.Row)]
-    refused = [one for one in taken if isinstance(one, Fault)]
-    width = 200 if len(columns) <= 50 else 20
-    return {
-        "source": asdict(source),
-        "columns": columns,
-        "facts": [_facts([*_column(rows, index)]) for index in range(len(columns))],
-        "rows": [
-            {"line": line, "cells": [shown(cell)[:width] for cell in cells]}
-            for line, cells in rows[:PREVIEW_ROWS]
-        ],
-        "stored": [_stored(one) for one in stored[:PREVIEW_ROWS]],
-        "faults": len(refused),
-        "refused": [
-            [one.line, one.column, one.code, one.value, dict(one.detail)]
-            for one in refused[:SHOWN_FAULTS]
-        ],
-        "looked_at": len(taken),
-        "members": look.members,
-        "formats": look.formats,
-    }
-
-
-def _about(fault: Fault | None) -> dict[str, object]:
-    return {"line": fault.line, "row_code": fault.code, **fault.detail} if fault else {}
-
-
-def _stored(row: checks.Row) -> dict[str, Any]:
-    fields = row.fields or {}
-    return {
-        "line": row.line,
-        "text": shown(row.text),
-        "label": row.label,
-        "fields": {name: shown(_as_cell(value)) for name, value in itertools.islice(fields.items(), 20)},
-    }
-
-
-def _with_columns(
-    source: Source, columns: list[str], rows: Sequence[tuple[int, list[str]]], wish: Wish
-) -> Source:
-    """Choose the columns: as the user said, else by guess."""
-    text = wish.text if wish.text in columns else guess_text(columns, rows)
-    given = wish.label is not None and (wish.label in columns or not wish.label)
-    label = (wish.label or None) if given else guess_label(columns, rows, text or "")
-    keep = wish.keep if wish.keep is None else [one for one in wish.keep if one in columns]
-    return replace(source, text=text or "", label=label if label != text else None, keep=keep)
-
-
-def _as_cell(value: object) -> str:
-    if value is None:
-        return ""
-    return value if isinstance(value, str) else shown(value)
-
-
-def _facts(cells: Sequence[str]) -> dict[str, Any]:
-    """Return the share of filled cells (0 to 1), how many differ, the first filled one, its kind."""
-    filled = [cell for cell in cells if cell.strip()]
-    return {
-        "filled": round(len(filled) / max(1, len(cells)), 3),
-        "distinct": len(set(filled)),
-        "example": shown(filled[0])[:80] if filled else "",
-        "kind": kind_of(filled),
-    }
-
-
-def _column(rows: Iterable[tuple[int, list[str]]], index: int) -> Iterator[str]:
-    return (cells[index] for _line, cells in rows)

@@ -67,7 +67,7 @@ class Counted(io.RawIOBase):
 def open_gzip(binary: BinaryIO) -> BinaryIO:
     """Return the inflated stream of a gzip file."""
     inner = gzip.GzipFile(fileobj=binary)
-    return io.BufferedReader(Counted(inner, binary), _CHUNK)  # type: ignore[return-value,arg-type]
+    return io.BufferedReader(Counted(inner, binary), _CHUNK)  # type: ignore[arg-type]
 
 
 def open_zip(binary: BinaryIO) -> zipfile.ZipFile:
@@ -114,7 +114,7 @@ def open_member(archive: zipfile.ZipFile, name: str, binary: BinaryIO) -> Binary
         raise FileRefused("archive_broken", why=str(error)[:200]) from error
     refuse_bomb(entry.file_size, entry.compress_size)
     counted = Counted(inner, binary, entry.compress_size)  # type: ignore[arg-type]
-    return io.BufferedReader(counted, _CHUNK)  # type: ignore[return-value]
+    return io.BufferedReader(counted, _CHUNK)
 
 
 def check_package(binary: BinaryIO) -> None:

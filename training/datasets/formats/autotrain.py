@@ -1,4 +1,4 @@
-"""AutoTrain's CSV: the columns `text` and `target`, or `autotrain_text` and `autotrain_label`. Pure.
+"""AutoTrain's CSV: columns `text` and `target`, or `autotrain_text` and `autotrain_label`. Pure.
 
 Source: Hugging Face AutoTrain, "Text classification".
 """

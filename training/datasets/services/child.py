@@ -86,7 +86,8 @@ def _lines(child: subprocess.Popen[bytes], seconds: float) -> Iterator[bytes]:
     stream = child.stdout
     if stream is None:
         return
-    waited, parts = 0.0, []
+    waited = 0.0
+    parts: list[bytes] = []
     while True:
         began = time.monotonic()
         ready, _, _ = select.select([stream], [], [], max(0.0, seconds - waited))

@@ -7,7 +7,6 @@ missing and nothing twice.
 from __future__ import annotations
 
 import csv
-import hashlib
 import json
 import tempfile
 import time
@@ -24,11 +23,12 @@ from modelyard.core import clock, ids, live, storage
 from modelyard.core.errors import NotFound, QuotaExceeded
 from tenants.scoping.context import tenant_scope
 from training.datasets import reasons, selectors
+from training.datasets.formats.records import FileRefused
 from training.datasets.hashes import content_hash, group_hash, marks_of
 from training.datasets.models import Example, Upload
-from training.datasets.readers import FileRefused
 from training.datasets.services import child
 from training.datasets.services.claims import Claim, ClaimLost, claim
+from training.datasets.services.fetching import download
 from training.datasets.services.uploads import topic
 
 SHOWN_REJECTS = 100
@@ -91,8 +91,11 @@ def _import(claimed: Claim, tally: _Tally, folder: Path) -> None:
     with tenant_scope(claimed.tenant_id):
         claimed.keep(started_at=clock.now(), bytes_done=0, rows_read=0, rows_rejected=0, rejects=[])
     path = folder / "file"
-    sha256 = _download(claimed, path)
-    options = {"source": upload.mapping, "cpu_seconds": child.cpu_seconds(upload.bytes)}
+    sha256 = download(claimed, path)
+    options = {
+        "source": upload.mapping,
+        "cpu_seconds": child.cpu_seconds(upload.bytes, upload.filename),
+    }
     rejects = folder / "rejects.csv"
     with rejects.open("w", encoding="utf-8-sig", newline="") as stream:
         writer = csv.writer(stream)
@@ -105,22 +108,6 @@ def _import(claimed: Claim, tally: _Tally, folder: Path) -> None:
         key = storage.tenant_key(upload.tenant_id, "uploads", str(upload.pk), "rejects.csv")
         storage.put_file(key, rejects)
     _finish(claimed, tally, {"sha256": sha256, "rejects_key": key, "rejects": tally.shown})
-
-
-def _download(claimed: Claim, path: Path) -> str:
-    """Bring the file here, keeping the claim; return its SHA-256."""
-    digest = hashlib.sha256()
-    kept_at = time.monotonic()
-    source = storage.open_stream(claimed.upload.storage_key)
-    with path.open("wb") as target:
-        while chunk := source.read(_CHUNK):
-            target.write(chunk)
-            digest.update(chunk)
-            if time.monotonic() - kept_at > KEEP_SECONDS:
-                kept_at = time.monotonic()
-                with tenant_scope(claimed.tenant_id):
-                    claimed.keep()
-    return digest.hexdigest()
 
 
 def _store(claimed: Claim, tally: _Tally, batch: dict[str, Any]) -> None:

@@ -10,10 +10,11 @@ from modelyard.core import storage
 from modelyard.core.errors import NotFound
 from tenants.scoping.context import tenant_scope
 from training.datasets import sniff
+from training.datasets.formats.records import FileRefused
 from training.datasets.models import Upload
-from training.datasets.readers import FileRefused
 from training.datasets.services import child
 from training.datasets.services.claims import Claim, ClaimLost, claim
+from training.datasets.services.fetching import download
 
 
 def inspect_run(*, tenant_id: uuid.UUID, upload_id: uuid.UUID) -> None:
@@ -24,11 +25,20 @@ def inspect_run(*, tenant_id: uuid.UUID, upload_id: uuid.UUID) -> None:
     try:
         _inspect(claimed)
     except FileRefused as refusal:
-        claimed.reject(refusal.code, refusal.data)
+        _refuse(claimed, refusal)
     except NotFound:
         claimed.reject("object_missing", {})
     except ClaimLost:
         return
+
+
+def _refuse(claimed: Claim, refusal: FileRefused) -> None:
+    """Reject the file; if only another reading of it failed, go back to the former one."""
+    if not claimed.upload.preview:
+        claimed.reject(refusal.code, refusal.data)
+        return
+    with tenant_scope(claimed.tenant_id):
+        claimed.end(Upload.Status.MAPPING, error_code=refusal.code, error_data=refusal.data)
 
 
 def _inspect(claimed: Claim) -> None:
@@ -38,13 +48,13 @@ def _inspect(claimed: Claim) -> None:
         found = facts.bytes if facts else 0
         raise FileRefused("size_differs", found=found, expected=upload.bytes)
     with tempfile.TemporaryDirectory(prefix="modelyard-upload-") as folder:
-        path = Path(folder) / "sample"
-        path.write_bytes(storage.open_stream(upload.storage_key).read(sniff.SAMPLE_BYTES))
+        path = Path(folder) / "file"
+        whole = _fetch(claimed, path)
         options = {
             "filename": upload.filename,
-            "cut": upload.bytes > sniff.SAMPLE_BYTES,
+            "cut": not whole,
             "wish": upload.mapping,
-            "cpu_seconds": child.INSPECT_SECONDS,
+            "cpu_seconds": child.cpu_seconds(path.stat().st_size, upload.filename),
         }
         (preview,) = child.answers("inspect", path, options)
     with tenant_scope(claimed.tenant_id):
@@ -53,4 +63,21 @@ def _inspect(claimed: Claim) -> None:
             preview=preview,
             format=preview["source"]["format"],
             encoding=preview["source"]["encoding"],
+            error_code="",
+            error_data={},
         )
+
+
+def _fetch(claimed: Claim, path: Path) -> bool:
+    """Bring the start of the file here, or all of it where its end matters; tell whether all."""
+    upload = claimed.upload
+    if upload.bytes <= sniff.SAMPLE_BYTES:
+        storage.download(upload.storage_key, path)
+        return True
+    with storage.open_stream(upload.storage_key) as stream:
+        start = stream.read(sniff.SAMPLE_BYTES)
+    if start.startswith(sniff.WHOLE):
+        download(claimed, path)
+        return True
+    path.write_bytes(start)
+    return False

@@ -15,8 +15,8 @@ from tenants import access, audit
 from tenants.access import Actor
 from tenants.scoping.context import tenant_scope
 from training.datasets import encodings, selectors
+from training.datasets.formats.records import Source
 from training.datasets.models import Dataset, DatasetVersion, Upload
-from training.datasets.readers import Source
 from training.datasets.services import clearing
 from training.datasets.states import UPLOAD
 
