@@ -68,7 +68,7 @@ def report(look: Look, wish: Wish) -> dict[str, Any]:
         ],
         "stored": [_stored(one) for one in stored[:PREVIEW_ROWS]],
         "faults": len(refused),
-        "refused": [
+        "refused_rows": [
             [one.line, one.column, one.code, one.value, dict(one.detail)]
             for one in refused[:SHOWN_FAULTS]
         ],

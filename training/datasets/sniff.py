@@ -60,7 +60,7 @@ def inspect(binary: BinaryIO, filename: str, wish: Wish, *, cut: bool) -> dict[s
     Returns:
         `source` (a `Source` as a dict with guessed columns), `columns`, `facts` (of each column),
         `rows` (up to 20: line and the values of the columns), `stored` (up to 20 rows as they
-        will be stored), `faults` (how many), `refused` (up to 20 of them), `looked_at`,
+        will be stored), `faults` (how many), `refused_rows` (up to 20 of them), `looked_at`,
         `members` and `formats` that may be chosen.
 
     Raises:

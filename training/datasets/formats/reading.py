@@ -132,9 +132,17 @@ def _member(stream: BinaryIO, name: str, source: Source) -> Found:
         wanted = source.member if not source.container and source.member else sheets[0]
         found = _named(sheet_records(workbook, wanted), source)
     else:
-        newline = None if carrier == "json" else ""
-        found = from_text(open_text(stream, source.encoding, newline=newline), carrier, source)
+        found = _decoded(stream, carrier, source)
     yield from flattened(_of_split(found, name, source), source)
+
+
+def _decoded(stream: BinaryIO, carrier: str, source: Source) -> Found:
+    """Yield the entries of text in the source's encoding; `stream` stays open for its `tell`."""
+    text = open_text(stream, source.encoding, newline=None if carrier == "json" else "")
+    try:
+        yield from from_text(text, carrier, source)
+    finally:
+        text.detach()
 
 
 def _of_split(found: Found, name: str, source: Source) -> Found:
