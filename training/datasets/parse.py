@@ -19,7 +19,7 @@ from training.datasets.formats.reading import entries
 from training.datasets.formats.records import Fault, FileRefused, Source
 from training.datasets.previews import Wish
 
-BATCH_ROWS = 1_000
+BATCH_ROWS = 2_000
 BATCH_CHARACTERS = 4 * 1024**2
 
 

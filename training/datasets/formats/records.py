@@ -147,7 +147,7 @@ def column_names(cells: Sequence[str], *, header: bool) -> list[str]:
     return names
 
 
-def open_text(binary: BinaryIO, encoding: str, *, newline: str | None = "") -> TextIO:
+def open_text(binary: BinaryIO, encoding: str, *, newline: str | None = "") -> io.TextIOWrapper:
     """Return the decoded stream; bytes that don't decode become `encodings.BAD`."""
     codec = encodings.CODECS[encoding]
     return io.TextIOWrapper(binary, encoding=codec, errors="modelyard.mark", newline=newline)

@@ -22,7 +22,10 @@ BYTES_A_SECOND = 5 * 1024**2
 """The slowest the parser may be, behind its first minute, before it is stopped."""
 PACKED = 8
 """How much larger than itself a packed file is taken to be."""
+_PIPE_BYTES = 1024**2
+"""Room for the next batch or two, so that the child parses while we store."""
 WALL_FACTOR = 2
+"""How much longer than its processor time we wait for the child, when the machine is busy."""
 _CHUNK = 1024**2
 
 logger = structlog.get_logger(__name__)
@@ -52,6 +55,7 @@ def answers(mode: str, path: Path, options: dict[str, Any]) -> Iterator[dict[str
             [*command, json.dumps(options)],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
+            pipesize=_PIPE_BYTES,
             stderr=complaints,
             cwd=path.parent,
             env=_environment(path.parent),
