@@ -7,6 +7,7 @@ import io
 import itertools
 import uuid
 from collections.abc import Iterable
+from typing import Any
 
 import httpx2
 
@@ -72,10 +73,13 @@ def import_file(
     return again(upload)
 
 
-def freeze(tenant: Tenant, dataset_id: uuid.UUID, seed: int = 0) -> DatasetVersion:
-    """Freeze a version and return it frozen."""
+def freeze(tenant: Tenant, dataset_id: uuid.UUID, seed: int = 0, **options: Any) -> DatasetVersion:
+    """Freeze a version and return it as it ended; only equal texts are grouped by default."""
+    options.setdefault("grouping", {"by": "exact"})
     with tenant_scope(tenant.pk):
-        version = services.version_freeze(actor=owner_of(tenant), dataset_id=dataset_id, seed=seed)
+        version = services.version_freeze(
+            actor=owner_of(tenant), dataset_id=dataset_id, seed=seed, **options
+        )
     with tenant_scope(tenant.pk):
         return DatasetVersion.objects.get(pk=version.pk)
 

@@ -19,11 +19,14 @@ from tests.factories_members import make_invitation, make_place
 from training.datasets.models import (
     Change,
     ChangeRow,
+    Comparison,
+    ComparisonRow,
     Dataset,
     DatasetVersion,
     Example,
     Upload,
     VersionRow,
+    WordList,
 )
 from training.jobs import recipes
 from training.jobs.models import Run, RunEvent
@@ -68,6 +71,14 @@ def _dataset(tenant: Tenant) -> tuple[Dataset, Upload, Project, DatasetVersion]:
         rows_key=storage.tenant_key(tenant.pk, "datasets", "rows.parquet"),
     )  # fmt: skip
     VersionRow.objects.create(version=version, example=example, split="train")
+    WordList.objects.create(dataset=dataset, entries={"fine": ["good"]})
+    facts = {"text": "fine", "label": "good", "split": None}
+    comparison = Comparison.objects.create(
+        dataset=dataset, before=version, status="done", moved_at=now, counts={"added": 1}
+    )
+    ComparisonRow.objects.create(
+        comparison=comparison, kind="added", seq=0, example_id=example.pk, after=facts
+    )
     return dataset, upload, project, version
 
 

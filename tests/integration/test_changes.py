@@ -167,7 +167,7 @@ def test_a_change_stopped_half_way_leaves_nothing_of_itself(
     assert claimed is not None
     kind = changes.kind_get("remove")
     with tenant_scope(tenant.pk):
-        changes._apply_chunk(claimed.row, kind, list(Example.live.order_by("pk")[:8]))
+        changes._apply_chunk(claimed.row, kind, kind.edit, list(Example.live.order_by("pk")[:8]))
     assert tallied(tenant, dataset) == {"bad": 16, "good": 16}
     assert undo(change).status == "undone"
     assert hash_of(tenant, dataset) == before
@@ -184,7 +184,8 @@ def test_a_dead_workers_change_is_finished_by_the_next_without_doing_rows_twice(
     assert claimed is not None
     with tenant_scope(tenant.pk):
         rows: Sequence[Example] = list(Example.live.order_by("pk")[:8])
-        changes._apply_chunk(claimed.row, changes.kind_get("tag"), rows)
+        kind = changes.kind_get("tag")
+        changes._apply_chunk(claimed.row, kind, kind.edit, rows)
         Change.objects.update(lease_until=None)
     assert run(change).rows == 40
     with tenant_scope(tenant.pk):

@@ -28,7 +28,7 @@ from tests.factories_datasets import (
     make_version,
     send_file,
 )
-from training.datasets import selectors, services
+from training.datasets import proof, selectors, services
 from training.datasets.models import DatasetVersion, Example, Upload, VersionRow
 from training.datasets.services import claims, imports
 
@@ -348,7 +348,7 @@ def test_a_version_is_stratified_and_exact_duplicates_never_cross():
     assert sum(version.split_counts.values()) == 42
     facts = selectors_version(tenant, version)
     table = pq.read_table(io.BytesIO(storage.get_bytes(facts.rows_key))).to_pylist()
-    assert {*table[0]} == {"id", "text", "label", "split", "line"}
+    assert {*table[0]} == set(proof.SCHEMA.names)
     by_text: dict[str, set[str]] = {}
     for row in table:
         by_text.setdefault(row["text"], set()).add(row["split"])

@@ -147,6 +147,55 @@ FILE: Mapping[str, Promise] = {
     "quota_exceeded": lazy("%(sentence)s Nothing was imported."),
 }
 
+VERSION: Mapping[str, Promise] = {
+    "freeze_lost": lazy(
+        "The workers that froze this died three times. Freeze again; if that repeats, tell the "
+        "operator."
+    ),
+    "too_few_rows": lazy(
+        "There are too few rows to train, validate and test on different ones. Add rows."
+    ),
+    "too_few_groups": lazy(
+        "The %(rows)s rows are only %(groups)s groups that may not be divided, too few to train, "
+        "validate and test on different ones. Add rows that differ, or freeze with a looser "
+        "grouping."
+    ),
+    "rows_moved": lazy("Rows changed while they were being frozen. Freeze again."),
+    "rows_gone": lazy(
+        "%(rows)s rows of the version don't exist any more, so nothing was changed. Import the "
+        "version's file instead."
+    ),
+    "group_crosses": lazy(
+        "%(groups)s groups were in more than one split, so this version was not made. Tell the "
+        "operator."
+    ),
+    "augmented_wrong": lazy(
+        "Augmented rows broke a rule (train only, never a real row's text), so this version was "
+        "not made. Tell the operator."
+    ),
+    "augmentation_wrong": lazy(
+        "Choose one operation or more of: dictionary, swap, delete, insert, typos, ocr, templates."
+    ),
+    "per_row_wrong": lazy("One row gives 1 to 3 new rows."),
+    "template_wrong": lazy(
+        "Give 1 to 20 templates, each with {text} once and other words around it."
+    ),
+    "words_missing": lazy("Dictionary and insert need a word list. Add one to this dataset."),
+    "words_empty": lazy("The list is empty. Write a word and its replacements on each line."),
+    "words_many": lazy("The list has more than 5,000 words. Shorten it."),
+    "words_line": lazy(
+        "Line %(line)s needs a word and 1 to 10 replacements of at most 64 characters, with "
+        "commas between them."
+    ),
+}
+
+
+def version_sentence(code: str, detail: Mapping[str, object]) -> str:
+    """Return why rows were not frozen, or how an order for it is wrong; '' for no code."""
+    if not code:
+        return ""
+    return str(VERSION[code]) % dict(detail) if code in VERSION else _("Freezing failed.")
+
 
 def row_sentence(code: str, detail: Mapping[str, object]) -> str:
     """Return why a row was refused, in the language that is active now."""

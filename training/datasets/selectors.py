@@ -16,12 +16,14 @@ from modelyard.core.errors import Conflict, NotFound
 from tenants.scoping.context import current_tenant_id, tenant_scope
 from training.datasets.models import (
     Change,
+    Comparison,
     Dataset,
     DatasetVersion,
     Example,
     Tally,
     Upload,
     VersionRow,
+    WordList,
 )
 from training.datasets.types import Finding, Progress, VersionFacts
 
@@ -124,6 +126,42 @@ def dataset_hash(dataset_id: uuid.UUID) -> str:
         return str(cursor.fetchone()[0])
 
 
+def example_get(example_id: uuid.UUID) -> Example:
+    """Return one row, removed or not.
+
+    Raises:
+        NotFound: There is none here.
+    """
+    example: Example | None = Example.objects.filter(pk=example_id).first()
+    if example is None:
+        raise NotFound(_("There is no such row here. Check the id."))
+    return example
+
+
+def words_get(dataset_id: uuid.UUID) -> dict[str, list[str]]:
+    """Return the dataset's word list, word -> replacements; {} without one."""
+    found = WordList.objects.filter(dataset=dataset_id).values_list("entries", flat=True).first()
+    return dict(found or {})
+
+
+def comparisons_of(version_id: uuid.UUID) -> QuerySet[Comparison]:
+    """Return the comparisons of a version with others, or with the rows of today."""
+    return Comparison.objects.filter(Q(before=version_id) | Q(after=version_id))
+
+
+def comparison_get(comparison_id: uuid.UUID) -> Comparison:
+    """Return one comparison with its versions.
+
+    Raises:
+        NotFound: There is none here.
+    """
+    rows = Comparison.objects.select_related("dataset", "before", "after")
+    found: Comparison | None = rows.filter(pk=comparison_id).first()
+    if found is None:
+        raise NotFound(_("There is no such comparison here. Check the address."))
+    return found
+
+
 def change_list(dataset_id: uuid.UUID) -> QuerySet[Change]:
     """Return a dataset's changes, newest first."""
     return Change.objects.filter(dataset=dataset_id).order_by("-id")
@@ -139,17 +177,6 @@ def change_get(change_id: uuid.UUID) -> Change:
     if change is None:
         raise NotFound(_("There is no such change here. Check the address."))
     return change
-
-
-def distinct_texts(dataset_id: uuid.UUID) -> dict[str, int]:
-    """Return how many different texts each label has."""
-    rows = (
-        Example.live.filter(dataset=dataset_id, label__isnull=False)
-        .values_list("label")
-        .annotate(n=Count("group_hash", distinct=True))
-        .order_by("label")
-    )
-    return {str(label): int(n) for label, n in rows}
 
 
 def conflicting_texts(dataset_id: uuid.UUID) -> int:
@@ -331,8 +358,19 @@ def version_get(version_id: uuid.UUID) -> VersionFacts:
     )
 
 
+def version_progress(version: DatasetVersion) -> tuple[int, int | None]:
+    """Return how far a freeze is, in percent, and the seconds to go (None: not known yet)."""
+    if not version.total or version.started_at is None:
+        return 0, None
+    seconds = (clock.now() - version.started_at).total_seconds()
+    percent = min(99, version.done * 100 // version.total)
+    if not version.done or seconds < 1:
+        return percent, None
+    return percent, max(1, round((version.total - version.done) * seconds / version.done))
+
+
 def version_rows_download(version_id: uuid.UUID) -> str:
-    """Return the S3 key of a frozen version's rows (Parquet: id, text, label, split, line)."""
+    """Return the S3 key of a frozen version's rows (Parquet, see `proof.SCHEMA`)."""
     return version_get(version_id).rows_key
 
 

@@ -19,9 +19,12 @@ UPLOAD = StateMachine(
 VERSION = StateMachine(
     "version",
     {
-        "freezing": frozenset({"frozen", "failed"}),
-        "frozen": frozenset(),
-        "failed": frozenset(),
+        "freezing": frozenset({"frozen", "failed", "cancelled"}),
+        "frozen": frozenset({"deleting"}),
+        "failed": frozenset({"deleting"}),
+        "cancelled": frozenset({"deleting"}),
+        "deleting": frozenset({"deleted"}),
+        "deleted": frozenset(),
     },
 )
 WORK = StateMachine(

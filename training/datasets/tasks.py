@@ -31,7 +31,22 @@ def clear_upload(*, tenant_id: str, upload_id: str) -> None:
 @shared_task(name="datasets.freeze", base=TenantTask, queue="imports")
 def freeze(*, tenant_id: str, version_id: str) -> None:
     """Write the rows of a freezing version."""
-    services.freeze_run(tenant_id=uuid.UUID(tenant_id), version_id=uuid.UUID(version_id))
+    # With numpy, which only workers have.
+    from training.datasets.services.freezing import freeze_run
+
+    freeze_run(tenant_id=uuid.UUID(tenant_id), version_id=uuid.UUID(version_id))
+
+
+@shared_task(name="datasets.clear", base=TenantTask, queue="imports")
+def clear(*, tenant_id: str, version_id: str) -> None:
+    """Remove what a deleted or cancelled version leaves."""
+    services.clear_run(tenant_id=uuid.UUID(tenant_id), version_id=uuid.UUID(version_id))
+
+
+@shared_task(name="datasets.compare", base=TenantTask, queue="imports")
+def compare(*, tenant_id: str, comparison_id: str) -> None:
+    """Compare two versions."""
+    services.compare_run(tenant_id=uuid.UUID(tenant_id), comparison_id=uuid.UUID(comparison_id))
 
 
 @shared_task(name="datasets.change", base=TenantTask, queue="imports")

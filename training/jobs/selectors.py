@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from django.db import connection
@@ -12,6 +13,7 @@ from django.utils.translation import gettext_lazy as _
 from modelyard.core.errors import NotFound
 from modelyard.core.live import Event
 from tenants.scoping.context import tenant_scope
+from training.datasets import lineage
 from training.jobs.models import Run, RunEvent
 from training.jobs.states import FINAL, RunStatus
 
@@ -91,3 +93,21 @@ def events_page(run: Run, *, after: int) -> dict[str, Any]:
         "events": [event_json(row) for row in rows],
         "final": run.is_final and len(rows) < EVENTS_AT_ONCE,
     }
+
+
+def made_from(version_ids: Sequence[uuid.UUID]) -> Iterable[lineage.Use]:
+    """Yield the runs on these dataset versions, newest first."""
+    for run in run_list().filter(dataset_version__in=version_ids):
+        yield lineage.Use(
+            kind="run",
+            id=run.pk,
+            title=run.title,
+            status=run.status,
+            version_id=run.dataset_version_id,
+            page="runs:detail",
+            page_id=str(run.pk),
+            busy=not run.is_final,
+        )
+
+
+lineage.askers_of_use.append(made_from)

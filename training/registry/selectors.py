@@ -9,6 +9,7 @@ from django.db.models import Max, QuerySet
 from django.utils.translation import gettext_lazy as _
 
 from modelyard.core.errors import NotFound
+from training.datasets import lineage
 from training.engine.artifact import MANIFEST
 from training.registry.models import Model, ModelVersion
 from training.registry.states import VersionStatus
@@ -117,3 +118,20 @@ def version_file(version_id: uuid.UUID, name: str) -> VersionFacts:
     if name != MANIFEST and name not in {file["name"] for file in version.files}:
         raise NotFound(_("There is no such file in this version."))
     return facts_of(version)
+
+
+def made_from(version_ids: Sequence[uuid.UUID]) -> Iterable[lineage.Use]:
+    """Yield the model versions trained on these dataset versions, newest first."""
+    for version in version_list().filter(dataset_version__in=version_ids):
+        yield lineage.Use(
+            kind="model",
+            id=version.pk,
+            title=f"{version.model.name} v{version.number}",
+            status=version.status,
+            version_id=version.dataset_version_id,
+            page="models:detail",
+            page_id=str(version.model_id),
+        )
+
+
+lineage.askers_of_use.append(made_from)

@@ -10,6 +10,7 @@ from django.utils.translation import gettext_lazy as _
 
 from modelyard.core.errors import NotFound
 from tenants.scoping.context import tenant_scope
+from training.datasets import lineage
 from training.registry import selectors as registry
 from training.serving.models import Deployment
 from training.serving.states import COUNTED, DeploymentStatus
@@ -90,3 +91,21 @@ def facts_of(row: Deployment) -> DeploymentFacts:
 
 
 registry.askers_of_use.append(served_versions)
+
+
+def made_from(version_ids: Sequence[uuid.UUID]) -> Iterable[lineage.Use]:
+    """Yield the deployments of models trained on these dataset versions, newest first."""
+    rows = deployment_list().filter(version__dataset_version__in=version_ids)
+    for deployment in rows:
+        yield lineage.Use(
+            kind="deployment",
+            id=deployment.pk,
+            title=deployment.name,
+            status=deployment.status,
+            version_id=deployment.version.dataset_version_id,
+            page="deployments:detail",
+            page_id=deployment.name,
+        )
+
+
+lineage.askers_of_use.append(made_from)

@@ -3,20 +3,28 @@
 from __future__ import annotations
 
 from training.datasets.models.change import Change, ChangeRow
-from training.datasets.models.dataset import Dataset, Tally
+from training.datasets.models.dataset import Dataset, Tally, WordList
 from training.datasets.models.example import Example
 from training.datasets.models.upload import Upload
-from training.datasets.models.version import DatasetVersion, VersionRow
+from training.datasets.models.version import (
+    Comparison,
+    ComparisonRow,
+    DatasetVersion,
+    VersionRow,
+)
 from training.datasets.models.work import Work
 
 __all__ = [
     "Change",
     "ChangeRow",
+    "Comparison",
+    "ComparisonRow",
     "Dataset",
     "DatasetVersion",
     "Example",
     "Tally",
     "Upload",
     "VersionRow",
+    "WordList",
     "Work",
 ]

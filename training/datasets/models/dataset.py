@@ -12,10 +12,15 @@ TASKS = ["text_classification", "token_classification", "image_classification"]
 
 
 class Dataset(TenantOwned):
-    """Texts with labels under one name; it grows by uploads and is trained on by versions."""
+    """Texts with labels under one name; it grows by uploads and is trained on by versions.
+
+    Attributes:
+        augmentation: What a freeze offers: `{"spec", "gain"}` once a gain was measured, or {}.
+    """
 
     name = models.CharField(_("name"), max_length=120)
     task = models.CharField(max_length=32, default="text_classification")
+    augmentation = models.JSONField(default=dict)
 
     # Filled by `selectors.dataset_list` and `dataset_get`.
     example_count: int
@@ -60,3 +65,28 @@ class Tally(TenantOwned):
 
     def __str__(self) -> str:
         return f"{self.rows} x {self.label}"
+
+
+class WordList(TenantOwned):
+    """The customer's own words for augmentation: what may stand in place of what.
+
+    Attributes:
+        entries: Word -> its replacements.
+    """
+
+    dataset = models.ForeignKey(
+        Dataset,
+        db_constraint=False,
+        db_index=False,
+        on_delete=models.CASCADE,
+        related_name="word_lists",
+    )
+    entries = models.JSONField(default=dict)
+
+    class Meta(TenantOwned.Meta):
+        constraints = [
+            models.UniqueConstraint(fields=["tenant_id", "dataset"], name="datasets_wordlist_once")
+        ]
+
+    def __str__(self) -> str:
+        return f"{len(self.entries)} words"

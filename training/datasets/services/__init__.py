@@ -12,6 +12,7 @@ from training.datasets.services.changes import (
     change_undo,
 )
 from training.datasets.services.clearing import rows_clear
+from training.datasets.services.comparing import compare_run, comparison_start
 from training.datasets.services.datasets import dataset_create
 from training.datasets.services.expiring import uploads_expire
 from training.datasets.services.imports import import_run
@@ -29,13 +30,20 @@ from training.datasets.services.receiving import (
     upload_resume,
     upload_start,
 )
+from training.datasets.services.restoring import version_restore
 from training.datasets.services.sweeping import multiparts_sweep, sweep
 from training.datasets.services.uploads import (
     import_start,
     upload_abandon,
     upload_inspect_again,
 )
-from training.datasets.services.versions import freeze_run, version_freeze
+from training.datasets.services.versions import (
+    clear_run,
+    version_cancel,
+    version_delete,
+    version_describe,
+    version_freeze,
+)
 
 entitlements.count_by(plans.EXAMPLES, selectors.example_count)
 entitlements.count_by(plans.STORAGE_BYTES, selectors.stored_bytes)
@@ -45,8 +53,10 @@ __all__ = [
     "change_run",
     "change_start",
     "change_undo",
+    "clear_run",
+    "compare_run",
+    "comparison_start",
     "dataset_create",
-    "freeze_run",
     "import_run",
     "import_start",
     "inspect_run",
@@ -68,5 +78,9 @@ __all__ = [
     "upload_resume",
     "upload_start",
     "uploads_expire",
+    "version_cancel",
+    "version_delete",
+    "version_describe",
     "version_freeze",
+    "version_restore",
 ]

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import uuid
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -33,6 +34,7 @@ CHUNK_ROWS = 1_000
 Params = Mapping[str, Any]
 State = dict[str, Any]
 """Of a row: those of `data`, `label`, `tags`, `removed` that matter."""
+Edit = Callable[[Example, Params], State]
 _UPDATE = """
 update datasets_example as mine set data = given.data::jsonb, label = given.label,
   tags = array(select jsonb_array_elements_text(given.tags::jsonb)),
@@ -52,12 +54,27 @@ class Kind:
         select: The live rows it looks at, from dataset id and params; any order.
         edit: What a row becomes (only what differs; {} leaves it alone), from row and params.
         check: Refuses wrong params with `Invalid`, when the change is ordered.
+        opened: Around the whole job, where `edit` needs more than the row; yields what takes
+            its place. It may raise `ChangeRefused`.
+        with_removed: `select` returns removed rows too.
     """
 
     title: str | Promise
     select: Callable[[uuid.UUID, Params], QuerySet[Example]]
-    edit: Callable[[Example, Params], State]
+    edit: Edit
     check: Callable[[uuid.UUID, Params], None]
+    opened: Callable[[Change], AbstractContextManager[Edit]] | None = None
+    with_removed: bool = False
+
+
+class ChangeRefused(Exception):
+    """The change can't be applied; a code of `reasons.VERSION`, and what its sentence needs."""
+
+    def __init__(self, code: str, **data: object) -> None:
+        """Keep code and data."""
+        super().__init__(code)
+        self.code = code
+        self.data = data
 
 
 KINDS: dict[str, Kind] = {}
@@ -193,6 +210,8 @@ def change_run(*, tenant_id: uuid.UUID, change_id: uuid.UUID) -> None:
                 step(claimed)
             except work.WorkLost:
                 return
+            except ChangeRefused as refusal:
+                claimed.fail(refusal.code, refusal.data)
 
 
 def _next_rows(
@@ -214,13 +233,19 @@ def _apply(claimed: work.Claim[Change]) -> None:
     kind = kind_get(change.kind)
     with tenant_scope(change.tenant_id):
         claimed.keep(total=kind.select(change.dataset_id, change.params).count())
+    with kind.opened(change) if kind.opened else nullcontext(kind.edit) as edit:
+        _apply_all(claimed, kind, edit)
+
+
+def _apply_all(claimed: work.Claim[Change], kind: Kind, edit: Edit) -> None:
+    change = claimed.row
     seen, last = 0, None
     while True:
         with tenant_scope(change.tenant_id):
             rows = _next_rows(kind, change.dataset_id, change.params, last)
             seen += len(rows)
             claimed.keep(done=seen)
-            _apply_chunk(change, kind, rows)
+            _apply_chunk(change, kind, edit, rows)
             if len(rows) < CHUNK_ROWS:
                 changed = ChangeRow.objects.filter(change=change).count()
                 claimed.end("done", rows=changed)
@@ -228,22 +253,23 @@ def _apply(claimed: work.Claim[Change]) -> None:
             last = rows[-1].pk
 
 
-def _apply_chunk(change: Change, kind: Kind, rows: Sequence[Example]) -> None:
+def _apply_chunk(change: Change, kind: Kind, edit: Edit, rows: Sequence[Example]) -> None:
     """Change a batch in the open transaction; the rows as they are now, locked, are what counts."""
-    locked = Example.live.select_for_update().filter(pk__in=[row.pk for row in rows])
+    manager = Example.objects if kind.with_removed else Example.live
+    locked = manager.select_for_update().filter(pk__in=[row.pk for row in rows])
     touched = set(
         ChangeRow.objects.filter(change=change, example__in=rows).values_list("example_id")
     )
     edits: dict[uuid.UUID, tuple[Example, State]] = {}
     for row in locked.order_by("pk"):
-        edit = _difference(row, kind.edit(row, change.params))
-        if edit and (row.pk,) not in touched:
-            edits[row.pk] = (row, edit)
+        new = _difference(row, edit(row, change.params))
+        if new and (row.pk,) not in touched:
+            edits[row.pk] = (row, new)
     edits = _merged(change.dataset_id, edits)
     journal = []
-    for row, edit in edits.values():
-        before = {name: value for name, value in state_of(row).items() if name in edit}
-        journal.append(ChangeRow(change=change, example=row, before=before, after=edit))
+    for row, new in edits.values():
+        before = {name: value for name, value in state_of(row).items() if name in new}
+        journal.append(ChangeRow(change=change, example=row, before=before, after=new))
     _write(change, edits)
     ChangeRow.objects.bulk_create(journal)
 

@@ -20,6 +20,7 @@ RECEIVING_HOURS = 24
 """Since the last part was signed: who sends a large file over a slow line is left alone."""
 _OURS = re.compile(r"tenants/[0-9a-f-]{36}/uploads/[0-9a-f-]{36}/file")
 _TASKS = {Upload.Status.VERIFYING: "datasets.inspect", Upload.Status.IMPORTING: "datasets.import"}
+_VERSION_TASKS = {"freezing": "datasets.freeze", "deleting": "datasets.clear"}
 
 _WORK: dict[type[Work], tuple[str, str]] = {Change: ("datasets.change", "change_id")}
 """The task of each kind of work, and the name by which it takes the row's id."""
@@ -42,7 +43,9 @@ def sweep() -> int:
             )
         )
         versions = list(
-            DatasetVersion.objects.filter(waiting, status="freezing").values_list("tenant_id", "id")
+            DatasetVersion.objects.filter(waiting, status__in=list(_VERSION_TASKS)).values_list(
+                "tenant_id", "id", "status"
+            )
         )
         stale = list(
             Upload.objects.filter(
@@ -59,8 +62,8 @@ def sweep() -> int:
             _ring("datasets.clear_upload", tenant_id, upload_id=upload_id)
         for tenant_id, upload_id, status in uploads:
             _ring(_TASKS[Upload.Status(status)], tenant_id, upload_id=upload_id)
-        for tenant_id, version_id in versions:
-            _ring("datasets.freeze", tenant_id, version_id=version_id)
+        for tenant_id, version_id, status in versions:
+            _ring(_VERSION_TASKS[status], tenant_id, version_id=version_id)
     for tenant_id, upload_id in stale:
         upload_abandon(actor=access.system(tenant_id), upload_id=upload_id)
     return len(uploads) + len(versions) + len(stale) + len(leaving) + works

@@ -1,21 +1,12 @@
-"""Freezing: the labelled rows of a moment become an immutable, split, content-hashed version."""
+"""Versions: ordered, stopped, deleted; the job of `freezing` writes them."""
 
 from __future__ import annotations
 
-import datetime as dt
-import hashlib
-import statistics
-import tempfile
 import uuid
-from collections import Counter
-from collections.abc import Iterator, Sequence
-from pathlib import Path
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-import pyarrow as pa
-import pyarrow.parquet as pq
-from django.conf import settings
-from django.db.models import F, Max, Q
+from django.db.models import Max
 from django.utils.translation import gettext as _
 
 from modelyard.core import clock, live, queue, storage
@@ -23,36 +14,53 @@ from modelyard.core.errors import Conflict, Invalid
 from tenants import access, audit
 from tenants.access import Actor
 from tenants.scoping.context import tenant_scope
-from training.datasets import selectors, splits
-from training.datasets.models import Dataset, DatasetVersion, Example, VersionRow
-from training.datasets.services.changes import refuse_while_changing
-from training.datasets.splits import Member, Shares
-from training.datasets.states import SPLITS, VERSION
-
-MAX_ATTEMPTS = 3
-MAX_SEED = 2**31 - 1
-DEFAULT_SHARES: Shares = (0.8, 0.1, 0.1)
-_CHUNK_ROWS = 2_000
-_SCHEMA = pa.schema(
-    {
-        "id": pa.string(),
-        "text": pa.string(),
-        "label": pa.string(),
-        "split": pa.string(),
-        "line": pa.int32(),
-    }
+from training.datasets import lineage, reasons, selectors
+from training.datasets.augment.spec import SpecWrong, spec_of
+from training.datasets.models import (
+    Comparison,
+    Dataset,
+    DatasetVersion,
+    VersionRow,
 )
+from training.datasets.services.changes import refuse_while_changing
+from training.datasets.shares import MIN_TEXTS, Shares, sizes
+from training.datasets.states import VERSION
+
+MAX_SEED = 2**31 - 1
+MAX_FIELD = 255
+MAX_NOTES = 20_000
+DEFAULT_SHARES: Shares = (0.8, 0.1, 0.1)
+GROUPINGS = ("near", "exact", "field")
+_CHUNK_ROWS = 20_000
 Status = DatasetVersion.Status
 
 
 def version_freeze(
-    *, actor: Actor, dataset_id: uuid.UUID, seed: int = 0, shares: Sequence[float] = DEFAULT_SHARES
+    *,
+    actor: Actor,
+    dataset_id: uuid.UUID,
+    seed: int = 0,
+    shares: Sequence[float] = DEFAULT_SHARES,
+    grouping: Mapping[str, str] | None = None,
+    stratified: bool = True,
+    augmentation: Mapping[str, Any] | None = None,
 ) -> DatasetVersion:
     """Start a new version of the labelled rows; needs an open scope. A task writes its rows.
 
+    Args:
+        actor: Who.
+        dataset_id: Of what.
+        seed: Of the draw and of augmentation.
+        shares: Of train, validation and test.
+        grouping: What never crosses splits: `{"by": "near"}` (near duplicates, the default),
+            `{"by": "exact"}` (equal texts), `{"by": "field", "field": name}` (and equal values
+            of that other column).
+        stratified: Keep the shares within each label.
+        augmentation: `{"operations", "per_row", "templates"}`, of `augment.spec`; None: no.
+
     Raises:
         Invalid: `no_labelled_rows`, `one_label`, `label_too_small`, `too_few_rows`,
-            `shares_wrong`, `seed_wrong`.
+            `shares_wrong`, `seed_wrong`, `grouping_wrong`, and those of `SpecWrong`.
         Conflict: `import_running`, `change_running`, `freeze_running`.
         NotFound: No such dataset.
     """
@@ -61,12 +69,23 @@ def version_freeze(
     wanted = _checked_shares(shares)
     if not 0 <= seed <= MAX_SEED:
         raise Invalid(_("The seed is a whole number from 0 to 2147483647."), code="seed_wrong")
+    by = _checked_grouping(grouping)
+    made = augmentation_check(dataset.pk, augmentation) if augmentation else {}
     Dataset.objects.select_for_update().get(pk=dataset.pk)
     refuse_while_moving(dataset)
-    _refuse_unlearnable(selectors.distinct_texts(dataset.pk), wanted)
+    _refuse_unlearnable(selectors.label_counts(dataset.pk), wanted)
     last = DatasetVersion.objects.filter(dataset=dataset).aggregate(n=Max("number"))["n"] or 0
+    parent = selectors.version_frozen_latest(dataset.pk)
     version = DatasetVersion.objects.create(
-        dataset=dataset, number=last + 1, seed=seed, shares=wanted, moved_at=clock.now()
+        dataset=dataset,
+        number=last + 1,
+        seed=seed,
+        shares=wanted,
+        grouping=by,
+        stratified=stratified,
+        augmentation=made,
+        parent=parent.pk if parent else None,
+        moved_at=clock.now(),
     )
     audit.record(actor, "version.freezing", version, number=version.number)
     queue.enqueue("datasets.freeze", tenant_id=str(actor.tenant_id), version_id=str(version.pk))
@@ -80,6 +99,29 @@ def _checked_shares(shares: Sequence[float]) -> Shares:
             code="shares_wrong",
         )
     return (float(shares[0]), float(shares[1]), float(shares[2]))
+
+
+def _checked_grouping(grouping: Mapping[str, str] | None) -> dict[str, str]:
+    by = (grouping or {}).get("by", "near")
+    field = str((grouping or {}).get("field", "")).strip()
+    if by not in GROUPINGS or (by == "field" and not 0 < len(field) <= MAX_FIELD):
+        raise Invalid(
+            _("Group by near duplicates (near), equal texts (exact), or a named column (field)."),
+            code="grouping_wrong",
+        )
+    return {"by": by, "field": field} if by == "field" else {"by": by}
+
+
+def augmentation_check(dataset_id: uuid.UUID, given: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the order as a version keeps it, with the dataset's words; needs an open scope.
+
+    Raises:
+        Invalid: It can't be carried out.
+    """
+    try:
+        return spec_of(given, selectors.words_get(dataset_id)).to_json()
+    except SpecWrong as wrong:
+        raise Invalid(reasons.version_sentence(wrong.code, {}), code=wrong.code) from wrong
 
 
 def refuse_while_moving(dataset: Dataset) -> None:
@@ -110,18 +152,18 @@ def _refuse_unlearnable(texts: dict[str, int], shares: Shares) -> None:
             % {"label": next(iter(texts))},
             code="one_label",
         )
-    small = sorted(label for label, n in texts.items() if n < splits.MIN_TEXTS)
+    small = sorted(label for label, n in texts.items() if n < MIN_TEXTS)
     if small:
         raise Invalid(
             _(
                 "Each label needs %(least)d different texts or more. Too few of: %(labels)s. "
                 "Add examples of them, or leave them out."
             )
-            % {"least": splits.MIN_TEXTS, "labels": ", ".join(small[:20])},
+            % {"least": MIN_TEXTS, "labels": ", ".join(small[:20])},
             code="label_too_small",
             labels=small[:200],
         )
-    parts = [splits.sizes(n, shares) for n in texts.values()]
+    parts = [sizes(n, shares) for n in texts.values()]
     if not all(sum(part[index] for part in parts) for index in range(3)):
         raise Invalid(
             _(
@@ -132,125 +174,102 @@ def _refuse_unlearnable(texts: dict[str, int], shares: Shares) -> None:
         )
 
 
-def freeze_run(*, tenant_id: uuid.UUID, version_id: uuid.UUID) -> None:
-    """Write the rows of a freezing version, unless somebody does; delivered twice, done once."""
-    version = _claim(tenant_id, version_id)
-    if version is None:
-        return
-    where = _split_of_groups(version)
-    with tempfile.TemporaryDirectory(prefix="modelyard-freeze-") as folder:
-        path = Path(folder) / "rows.parquet"
-        facts = _write(version, where, path)
-        key = storage.tenant_key(tenant_id, "datasets", str(version.pk), "rows.parquet")
-        storage.put_file(key, path)
-    with tenant_scope(tenant_id):
-        rows = DatasetVersion.objects.filter(pk=version.pk, attempt=version.attempt)
-        fields = {**facts, "rows_key": key, "lease_until": None, "frozen_at": clock.now()}
-        if VERSION.advance(rows, Status.FROZEN, moved_at=clock.now(), **fields):
-            audit.record(
-                access.system(tenant_id), "version.frozen", version, content=facts["content_hash"]
-            )
-            live.publish(f"version:{version.pk}")
+def version_cancel(*, actor: Actor, version_id: uuid.UUID) -> DatasetVersion:
+    """Stop a freeze; nothing of it stays but its number. Needs an open scope.
 
-
-def _lease_end() -> dt.datetime:
-    return clock.now() + dt.timedelta(seconds=settings.RUN_LEASE_SECONDS)
-
-
-def _claim(tenant_id: uuid.UUID, version_id: uuid.UUID) -> DatasetVersion | None:
-    with tenant_scope(tenant_id):
-        free = Q(lease_until=None) | Q(lease_until__lt=clock.now())
-        rows = DatasetVersion.objects.filter(free, pk=version_id, status=Status.FREEZING)
-        if not rows.update(attempt=F("attempt") + 1, lease_until=_lease_end()):
-            return None
-        version: DatasetVersion = DatasetVersion.objects.get(pk=version_id)
-        if version.attempt > MAX_ATTEMPTS:
-            fields = {"error_code": "freeze_lost", "moved_at": clock.now()}
-            VERSION.advance(DatasetVersion.objects.filter(pk=version_id), Status.FAILED, **fields)
-            audit.record(access.system(tenant_id), "version.failed", version)
-            return None
-        VersionRow.objects.filter(version=version).delete()
+    Raises:
+        Conflict: It ended already.
+    """
+    access.require(actor, "data.write")
+    version = selectors.version_row(version_id)
+    VERSION.require(version, Status.CANCELLED, moved_at=clock.now(), lease_until=None)
+    audit.record(actor, "version.cancelled", version, number=version.number)
+    _ring(version)
+    live.publish(f"version:{version.pk}")
     return version
 
 
-def _chunks(version: DatasetVersion) -> Iterator[list[Example]]:
-    """Yield the labelled examples in the order of their content, each chunk in a short scope."""
-    last = ""
-    while True:
-        with tenant_scope(version.tenant_id):
-            DatasetVersion.objects.filter(pk=version.pk, attempt=version.attempt).update(
-                lease_until=_lease_end()
-            )
-            rows = Example.live.filter(
-                dataset=version.dataset_id, label__isnull=False, content_hash__gt=last
-            )
-            chunk = list(rows.order_by("content_hash")[:_CHUNK_ROWS])
-        if not chunk:
-            return
-        yield chunk
-        last = chunk[-1].content_hash
+def version_describe(*, actor: Actor, version_id: uuid.UUID, notes: str) -> DatasetVersion:
+    """Set what people wrote for the data card; the rows stay as they are. Needs an open scope.
+
+    Raises:
+        Invalid: `notes_long`.
+        Conflict: The version isn't frozen.
+    """
+    access.require(actor, "data.write")
+    selectors.version_get(version_id)
+    version = selectors.version_row(version_id)
+    if len(notes) > MAX_NOTES:
+        raise Invalid(
+            _("The notes have more than %(most)d characters. Shorten them.") % {"most": MAX_NOTES},
+            code="notes_long",
+        )
+    version.notes = notes
+    version.save(update_fields=["notes"])
+    audit.record(actor, "version.described", version, number=version.number)
+    return version
 
 
-def _split_of_groups(version: DatasetVersion) -> dict[str, str]:
-    members = (
-        Member(row.content_hash, row.group_hash, row.label or "")
-        for chunk in _chunks(version)
-        for row in chunk
+def version_delete(*, actor: Actor, version_id: uuid.UUID, name: str) -> DatasetVersion:
+    """Delete a version's rows and files for good; needs an open scope. A task does it.
+
+    The row stays with hash and counts, so that what was trained on it can say so.
+
+    Args:
+        actor: Who.
+        version_id: What.
+        name: `<dataset> v<number>`, typed by a person who means it.
+
+    Raises:
+        Invalid: `name_differs`.
+        Conflict: `version_in_use` (a run that hasn't ended needs it), `version_state`.
+    """
+    access.require(actor, "data.write")
+    version = selectors.version_row(version_id)
+    Dataset.objects.select_for_update().get(pk=version.dataset_id)
+    if name.strip() != str(version):
+        raise Invalid(
+            _("Type “%(name)s” to delete this version.") % {"name": str(version)},
+            code="name_differs",
+        )
+    busy = [use.title for use in lineage.version_uses(version.pk) if use.busy]
+    if busy:
+        raise Conflict(
+            _("These runs need the version: %(runs)s. Wait for them, or cancel them.")
+            % {"runs": ", ".join(busy[:10])},
+            code="version_in_use",
+        )
+    VERSION.require(version, Status.DELETING, moved_at=clock.now(), lease_until=None)
+    audit.record(
+        actor, "version.deleting", version, number=version.number, content=version.content_hash
     )
-    train, validation, test = version.shares
-    return splits.assign(members, seed=version.seed, shares=(train, validation, test))
+    _ring(version)
+    return version
 
 
-def _write(version: DatasetVersion, where: dict[str, str], path: Path) -> dict[str, Any]:
-    """Write the Parquet file and the version's rows; return what the version's row keeps."""
-    digest = hashlib.sha256()
-    labels: Counter[str] = Counter()
-    counts: Counter[str] = Counter(dict.fromkeys(SPLITS, 0))
-    lengths: list[int] = []
-    with pq.ParquetWriter(path, _SCHEMA, compression="zstd") as writer:
-        for chunk in _chunks(version):
-            placed = [where[row.group_hash] for row in chunk]
-            writer.write_table(_table(chunk, placed))
-            for row, split in zip(chunk, placed, strict=True):
-                digest.update(f"{row.content_hash}:{split}\n".encode())
-                labels[row.label or ""] += 1
-                counts[split] += 1
-                lengths.append(len(row.text))
-            with tenant_scope(version.tenant_id):
-                VersionRow.objects.bulk_create(
-                    [
-                        VersionRow(version=version, example=row, split=split)
-                        for row, split in zip(chunk, placed, strict=True)
-                    ],
-                    batch_size=1_000,
-                )
-    return {
-        "content_hash": digest.hexdigest(),
-        "rows": sum(labels.values()),
-        "label_counts": dict(sorted(labels.items())),
-        "split_counts": dict(counts),
-        "text_stats": _length_stats(lengths),
-    }
+def _ring(version: DatasetVersion) -> None:
+    queue.enqueue("datasets.clear", tenant_id=str(version.tenant_id), version_id=str(version.pk))
 
 
-def _table(chunk: Sequence[Example], placed: Sequence[str]) -> pa.Table:
-    columns = [
-        [str(row.pk) for row in chunk],
-        [row.text for row in chunk],
-        [row.label for row in chunk],
-        list(placed),
-        [row.line for row in chunk],
-    ]
-    return pa.table(columns, schema=_SCHEMA)
-
-
-def _length_stats(lengths: list[int]) -> dict[str, float]:
-    """Return characters a text: least, median, mean, 95th percentile, most."""
-    ordered = sorted(lengths)
-    return {
-        "min": ordered[0],
-        "median": statistics.median(ordered),
-        "mean": round(statistics.fmean(ordered), 1),
-        "p95": ordered[min(len(ordered) - 1, len(ordered) * 95 // 100)],
-        "max": ordered[-1],
-    }
+def clear_run(*, tenant_id: uuid.UUID, version_id: uuid.UUID) -> None:
+    """Remove rows and files of a version that is being deleted, or was cancelled; repeatable."""
+    with tenant_scope(tenant_id):
+        version = selectors.version_row(version_id)
+        if version.status not in {Status.DELETING, Status.CANCELLED}:
+            return
+        comparisons = list(selectors.comparisons_of(version.pk).values_list("pk", flat=True))
+    while True:
+        with tenant_scope(tenant_id):
+            some = VersionRow.objects.filter(version=version).values("pk")[:_CHUNK_ROWS]
+            gone, _each = VersionRow.objects.filter(pk__in=some).delete()
+        if not gone:
+            break
+    for one in comparisons:
+        storage.delete_prefix(f"{storage.tenant_key(tenant_id, 'datasets', str(one))}/")
+    storage.delete_prefix(f"{storage.tenant_key(tenant_id, 'datasets', str(version.pk))}/")
+    with tenant_scope(tenant_id):
+        Comparison.objects.filter(pk__in=comparisons).delete()
+        rows = DatasetVersion.objects.filter(pk=version.pk)
+        fields = {"rows_key": "", "augmentation": {}, "moved_at": clock.now()}
+        if VERSION.advance(rows, Status.DELETED, **fields):
+            audit.record(access.system(tenant_id), "version.deleted", version)

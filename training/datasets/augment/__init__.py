@@ -1,0 +1,1 @@
+"""Augmentation: more training rows made from those that are there. Pure, deterministic by seed."""
