@@ -41,8 +41,8 @@ def web_login() -> str:
 
 
 @contextmanager
-def web_process(**more: str) -> Iterator[WebProcess]:
-    """Run the site's web process until the block ends."""
+def web_process(app: str = "modelyard.asgi:application", **more: str) -> Iterator[WebProcess]:
+    """Run the site's web process until the block ends; `more` are variables of its settings."""
     port = stack().ports.port(session.mine("walk"))
     url = f"http://localhost:{port}"
     env = {
@@ -60,7 +60,7 @@ def web_process(**more: str) -> Iterator[WebProcess]:
     }
     env.pop("SERVING_URL", None)
     log = session.STATE / f"web-{ids.new().hex}.log"
-    command = [sys.executable, "-m", "uvicorn", "modelyard.asgi:application"]
+    command = [sys.executable, "-m", "uvicorn", app]
     command += ["--host", "127.0.0.1", "--port", str(port), "--workers", "2"]
     with log.open("wb") as output:
         process = subprocess.Popen(

@@ -44,7 +44,7 @@ FAULTS = {
         "tests/contract/test_catalog.py",
     ),
     "a list goes past the scoped manager": Fault(
-        "training/datasets/models.py",
+        "training/datasets/models/dataset.py",
         "class Dataset(TenantOwned):",
         "class Dataset(TenantOwned):\n    everything = models.Manager()\n",
         "tests/contract/test_managers.py",

@@ -112,6 +112,9 @@ STATE = """() => ({
   title: document.title,
   h1: [...document.querySelectorAll("h1")].filter((one) => one.checkVisibility()).length,
 })"""
+SETTLED = """() => document.fonts.ready.then(
+  () => new Promise((drawn) => requestAnimationFrame(() => requestAnimationFrame(drawn))))"""
+"""Resolves when the letters are there and the scripts of the page have drawn once."""
 PATHS = sorted(set(walk(get_resolver().url_patterns)))
 
 
@@ -182,7 +185,7 @@ def seen(page: Page, url: str, name: str, look: Look) -> str | None:
         return f"{url}: {answer.status}"
     if "api/docs" in url:
         page.locator(".opblock").first.wait_for()
-    page.wait_for_timeout(80)
+    page.evaluate(SETTLED)
     SHOTS.joinpath("pages").mkdir(parents=True, exist_ok=True)
     page.screenshot(path=SHOTS / "pages" / f"{name}-{look}.png", full_page=True)
     state = page.evaluate(STATE)
