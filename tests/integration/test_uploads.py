@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import datetime as dt
-from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from typing import Any
 
 import httpx2
 import pytest
-from django.db import connection
 from django.test import Client
 
 from modelyard.core import clock, ids, storage
+from modelyard.core.errors import QuotaExceeded
 from tenants.models import Tenant
 from tenants.scoping.context import tenant_scope
-from tests.factories import bearer, make_key, make_tenant
+from tests.factories import bearer, make_key, make_tenant, owner_of
 from tests.factories_datasets import csv_of, make_dataset
 from training.datasets import services
 from training.datasets.models import Upload
@@ -184,20 +184,22 @@ def test_a_file_over_the_plans_storage_is_refused_with_numbers_and_what_to_do(
 
 
 def test_files_that_are_opened_at_once_never_share_what_is_left(sender: Sender) -> None:
-    def one(number: int) -> int:
-        try:
-            body = {"filename": f"{number}.csv", "bytes": 300 * MIB}
-            path = f"/api/v1/datasets/{sender.dataset.pk}/uploads"
-            answer = Client().post(path, body, content_type="application/json", **sender.key)
-        finally:
-            connection.close()
-        return answer.status_code
-
-    with ThreadPoolExecutor(6) as pool:
-        codes = sorted(pool.map(one, range(6)))
-    assert codes == [201, 201, 201, 402, 402, 402]
-    prefix = storage.tenant_key(sender.tenant.pk, "uploads")
-    assert len(storage.list_multiparts(prefix)) == 3
+    actor, size = owner_of(sender.tenant), 300 * MIB
+    with ExitStack() as places:
+        opened = [
+            places.enter_context(
+                services.upload_open(
+                    actor=actor, dataset_id=sender.dataset.pk, filename=f"{n}.csv", size=size
+                )
+            )
+            for n in range(4)  # each finds room: none is written down yet
+        ]
+        for one in opened[:3]:
+            with tenant_scope(sender.tenant.pk):
+                services.upload_record(actor=actor, opened=one)
+        with pytest.raises(QuotaExceeded) as refusal, tenant_scope(sender.tenant.pk):
+            services.upload_record(actor=actor, opened=opened[3])
+    assert refusal.value.data["used"] == 3 * size
 
 
 def test_the_plan_says_how_large_a_file_may_be(sender: Sender, settings: Any) -> None:
