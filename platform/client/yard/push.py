@@ -168,12 +168,13 @@ class Push:
         facts = ", ".join(filter(None, (source.get("format"), source.get("encoding"))))
         columns = f"text: {text}, label: {label or 'none'}"
         self._screen.say(f"Read as {facts}; {columns}. The first rows as they will be stored:")
-        for row in preview["rows"][:SHOWN_ROWS]:
-            cells = dict(zip(names, row["cells"], strict=False))
-            told = f"  {row['line']:>6}  "
-            if label is not None:
-                told += f"{cells.get(label, '').strip()[:24]:<24}  "
-            self._screen.say(told + " ".join(cells.get(text, "").split())[:80])
+        guessed = (source.get("text"), source.get("label") or None) == (text, label)
+        for row in preview["stored" if guessed else "rows"][:SHOWN_ROWS]:
+            cells = dict(zip(names, row.get("cells", ()), strict=False))
+            body = row["text"] if guessed else cells.get(text, "")
+            kind = (row["label"] if guessed else cells.get(label or "", "")) or ""
+            told = f"{kind.strip()[:24]:<24}  " if label is not None else ""
+            self._screen.say(f"  {row['line']:>6}  {told}{' '.join(body.split())[:80]}")
         if preview.get("faults"):
             self._screen.say(f"{preview['faults']} of the first rows can't be imported.")
 
