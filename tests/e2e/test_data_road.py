@@ -73,3 +73,12 @@ def test_a_file_goes_all_the_way(visitor: Visitor, tmp_path: Path) -> None:
     page.get_by_role("button", name="Import the rows").click()
     expect(page.get_by_text(re.compile("rows imported"))).to_be_visible()
     looked_at(visitor, "imported")
+
+    path = page.url.split("/imports/")[0]
+    page.goto(f"{path}/")
+    looked_at(visitor, "rows")
+    page.get_by_role("button", name="Freeze a version").click()
+    expect(page.get_by_text("v1, frozen")).to_be_visible(timeout=30_000)
+    looked_at(visitor, "versions")
+    page.goto(f"{path}/imports")
+    looked_at(visitor, "imports")
