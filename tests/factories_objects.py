@@ -24,6 +24,7 @@ from training.datasets.models import (
     Dataset,
     DatasetVersion,
     Example,
+    SearchRow,
     Upload,
     VersionRow,
     WordList,
@@ -35,7 +36,7 @@ from training.registry.models import Model, ModelVersion
 from training.serving.models import Deployment
 
 
-def _dataset(tenant: Tenant) -> tuple[Dataset, Upload, Project, DatasetVersion]:
+def _dataset(tenant: Tenant) -> tuple[Dataset, Upload, Project, DatasetVersion, Change]:
     now = clock.now()
     dataset = Dataset.objects.create(name=f"reviews of {tenant.slug}")
     upload = Upload.objects.create(
@@ -50,6 +51,7 @@ def _dataset(tenant: Tenant) -> tuple[Dataset, Upload, Project, DatasetVersion]:
         dataset=dataset, kind="tag", status="done", actor="user:1", moved_at=now, rows=1,
         params={"selection": {"ids": [str(example.pk)]}, "tag": "seen"},
     )  # fmt: skip
+    SearchRow.objects.create(id=example.pk, dataset=dataset, folded="fine")
     ChangeRow.objects.create(
         change=change, example=example, before={"tags": []}, after={"tags": ["seen"]}
     )
@@ -79,7 +81,7 @@ def _dataset(tenant: Tenant) -> tuple[Dataset, Upload, Project, DatasetVersion]:
     ComparisonRow.objects.create(
         comparison=comparison, kind="added", seq=0, example_id=example.pk, after=facts
     )
-    return dataset, upload, project, version
+    return dataset, upload, project, version, change
 
 
 def _model(tenant: Tenant, version: DatasetVersion) -> ModelVersion:
@@ -127,7 +129,7 @@ def make_everything(tenant: Tenant) -> dict[str, object]:
     with tenant_scope(tenant.pk):
         # A plan with seats for the people below.
         billing.account_set_plan(actor=access.system(tenant.pk), plan="team")
-        dataset, upload, project, version = _dataset(tenant)
+        dataset, upload, project, version, change = _dataset(tenant)
         trained = _model(tenant, version)
         spec = recipes.spec_build("balanced", {}).to_json()
         run = Run.objects.create(
@@ -152,6 +154,7 @@ def make_everything(tenant: Tenant) -> dict[str, object]:
         "dataset_id": dataset.pk,
         "project_id": project.pk,
         "upload_id": upload.pk,
+        "change_id": change.pk,
         "version_id": version.pk,
         "run_id": run.pk,
         "model_id": trained.model.pk,

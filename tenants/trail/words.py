@@ -60,6 +60,7 @@ ACTS: dict[str, tuple[str, Words]] = {
     "change.cancelled": ("circle-x", _("Change of rows cancelled")),
     "change.undoing": ("undo-2", _("Undoing a change of rows")),
     "change.undone": ("undo-2", _("Change of rows undone")),
+    "searchindex.failed": ("circle-x", _("Rows not made searchable")),
     "version.freezing": ("snowflake", _("Freezing started")),
     "version.frozen": ("database", _("Dataset version frozen")),
     "version.failed": ("circle-x", _("Freezing failed")),

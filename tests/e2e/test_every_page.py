@@ -140,6 +140,15 @@ def uploaded(customer: Customer, dataset: str, folder: Path, rows: int) -> str:
     return upload
 
 
+def changed(customer: Customer, dataset: str) -> str:
+    """Tag all rows, so that there is a change to look at."""
+    params = {"selection": {"filters": {}}, "tag": "seen"}
+    body = {"kind": "tag", "params": params}
+    change: str = customer.api.post(f"datasets/{dataset}/changes", body)["id"]
+    customer.api.wait(f"changes/{change}", frozenset({"done"}), every=0.1)
+    return change
+
+
 @pytest.fixture(scope="module")
 def values(customer: Customer, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     """An object for every parameter of the URLconf's pages."""
@@ -153,6 +162,7 @@ def values(customer: Customer, tmp_path_factory: pytest.TempPathFactory) -> dict
         "slug": customer.slug,
         "dataset_id": dataset,
         "upload_id": uploaded(customer, dataset, folder, 10),
+        "change_id": changed(customer, dataset),
         "project_id": api.post("labeling/projects", body)["id"],
         "key_id": customer.account.http.get(f"/t/{customer.slug}/api/v1/keys").json()["data"][0][
             "id"

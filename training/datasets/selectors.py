@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 from django.db import connection
 from django.db.models import BigIntegerField, Count, OuterRef, Q, QuerySet, Subquery, Sum, Value
@@ -22,7 +22,6 @@ from training.datasets.models import (
     Example,
     Tally,
     Upload,
-    VersionRow,
     WordList,
 )
 from training.datasets.types import Finding, Progress, VersionFacts
@@ -72,23 +71,6 @@ def dataset_get(dataset_id: uuid.UUID) -> Dataset:
 def example_list(dataset_id: uuid.UUID) -> QuerySet[Example]:
     """Return a dataset's live examples, newest first (for pages by id)."""
     return Example.live.filter(dataset=dataset_id).order_by("-id")
-
-
-def example_find(
-    dataset_id: uuid.UUID, filters: Mapping[str, str], version: DatasetVersion | None
-) -> QuerySet[Example]:
-    """Return the live examples that match `q` (part of the text), `label` and `split`."""
-    rows = Example.live.filter(dataset=dataset_id)
-    if filters.get("q"):
-        rows = rows.filter(data__text__icontains=filters["q"])
-    if filters.get("label"):
-        rows = rows.filter(label=filters["label"])
-    if filters.get("split"):
-        if version is None:
-            return rows.none()
-        placed = VersionRow.objects.filter(version=version, split=filters["split"])
-        rows = rows.filter(pk__in=placed.values("example_id"))
-    return rows
 
 
 def example_first(dataset_id: uuid.UUID, count: int = 20) -> list[Example]:
@@ -191,10 +173,15 @@ def conflicting_texts(dataset_id: uuid.UUID) -> int:
     )
 
 
-def finding_list(dataset_id: uuid.UUID) -> list[Finding]:
-    """Return what the owner should know before training: conflicts, missing and rare labels."""
+def finding_list(dataset_id: uuid.UUID, *, texts: bool = True) -> list[Finding]:
+    """Return what the owner should know before training: conflicts, missing and rare labels.
+
+    Args:
+        dataset_id: Of which dataset.
+        texts: Whether to compare texts too, which reads every row.
+    """
     found: list[Finding] = []
-    if conflicts := conflicting_texts(dataset_id):
+    if texts and (conflicts := conflicting_texts(dataset_id)):
         sentence = ngettext(
             "%(n)d text has more than one label. Decide which is right: no model learns both.",
             "%(n)d texts have more than one label. Decide which is right: no model learns both.",

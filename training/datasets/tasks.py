@@ -55,6 +55,12 @@ def change(*, tenant_id: str, change_id: str) -> None:
     services.change_run(tenant_id=uuid.UUID(tenant_id), change_id=uuid.UUID(change_id))
 
 
+@shared_task(name="datasets.search", base=TenantTask, queue="imports")
+def search(*, tenant_id: str, index_id: str) -> None:
+    """Make new rows searchable."""
+    services.search_run(tenant_id=uuid.UUID(tenant_id), index_id=uuid.UUID(index_id))
+
+
 @shared_task(name="datasets.sweep", base=SystemTask, queue="system")
 def sweep() -> None:
     """Ring again for what was lost."""

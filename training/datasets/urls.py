@@ -4,20 +4,26 @@ from __future__ import annotations
 
 from django.urls import URLPattern, path
 
+from training.datasets.api import changes as change_api
 from training.datasets.api import datasets as data_api
 from training.datasets.api import uploads as upload_api
 from training.datasets.api import versions as version_api
-from training.datasets.web import datasets, imports, versions
+from training.datasets.web import changes, datasets, imports, rows, versions
 
 _ONE = "datasets/<uuid:dataset_id>"
 _UPLOAD = f"{_ONE}/imports/<uuid:upload_id>"
+_CHANGE = f"{_ONE}/changes/<uuid:change_id>"
 pages: list[URLPattern] = [
     path("datasets/", datasets.dataset_list, name="list"),
     path("datasets/new", datasets.dataset_new, name="new"),
-    path(f"{_ONE}/", datasets.dataset_detail, name="detail"),
-    path(f"{_ONE}/rows", datasets.dataset_rows, name="rows"),
+    path(f"{_ONE}/", rows.dataset_detail, name="detail"),
+    path(f"{_ONE}/rows", rows.dataset_rows, name="rows"),
     path(f"{_ONE}/versions", versions.version_list, name="versions"),
     path(f"{_ONE}/imports", datasets.dataset_imports, name="imports"),
+    path(f"{_ONE}/changes", changes.change_list, name="changes"),
+    path(f"{_ONE}/changes/new", changes.change_new, name="change_new"),
+    path(f"{_CHANGE}/progress", changes.change_progress, name="change_progress"),
+    path(f"{_CHANGE}/undo", changes.change_undo, name="change_undo"),
     path(f"{_ONE}/freeze", versions.dataset_freeze, name="freeze"),
     path(f"{_ONE}/import", imports.import_upload, name="import"),
     path(f"{_UPLOAD}/", imports.import_map, name="map"),
@@ -30,6 +36,9 @@ api: list[URLPattern] = [
     path("datasets", data_api.DatasetList.as_view(), name="datasets"),
     path(_ONE, data_api.DatasetDetail.as_view(), name="dataset"),
     path(f"{_ONE}/examples", data_api.DatasetExamples.as_view(), name="dataset-examples"),
+    path(f"{_ONE}/changes", change_api.DatasetChanges.as_view(), name="dataset-changes"),
+    path("changes/<uuid:change_id>", change_api.ChangeDetail.as_view(), name="change"),
+    path("changes/<uuid:change_id>/undo", change_api.ChangeUndo.as_view(), name="change-undo"),
     path(f"{_ONE}/uploads", upload_api.DatasetUploads.as_view(), name="dataset-uploads"),
     path(f"{_ONE}/versions", version_api.DatasetVersions.as_view(), name="dataset-versions"),
     path("uploads/<uuid:upload_id>", upload_api.UploadDetail.as_view(), name="upload"),

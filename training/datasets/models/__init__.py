@@ -5,6 +5,7 @@ from __future__ import annotations
 from training.datasets.models.change import Change, ChangeRow
 from training.datasets.models.dataset import Dataset, Tally, WordList
 from training.datasets.models.example import Example
+from training.datasets.models.search import SearchIndex, SearchRow
 from training.datasets.models.upload import Upload
 from training.datasets.models.version import (
     Comparison,
@@ -22,6 +23,8 @@ __all__ = [
     "Dataset",
     "DatasetVersion",
     "Example",
+    "SearchIndex",
+    "SearchRow",
     "Tally",
     "Upload",
     "VersionRow",

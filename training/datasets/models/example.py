@@ -75,6 +75,16 @@ class Example(TenantOwned):
                 condition=models.Q(removed_in=None),
                 name="datasets_example_live",
             ),
+            models.Index(
+                fields=["tenant_id", "dataset", "label", "id"],
+                condition=models.Q(removed_in=None),
+                name="datasets_example_label",
+            ),
+            models.Index(
+                fields=["tenant_id", "dataset", "id"],
+                condition=models.Q(removed_in=None) & ~models.Q(tags=[]),
+                name="datasets_example_tagged",
+            ),
         ]
 
     def __str__(self) -> str:

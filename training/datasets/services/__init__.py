@@ -31,6 +31,7 @@ from training.datasets.services.receiving import (
     upload_start,
 )
 from training.datasets.services.restoring import version_restore
+from training.datasets.services.search import search_run, search_start
 from training.datasets.services.sweeping import multiparts_sweep, sweep
 from training.datasets.services.uploads import (
     import_start,
@@ -63,6 +64,8 @@ __all__ = [
     "labels_apply",
     "multiparts_sweep",
     "rows_clear",
+    "search_run",
+    "search_start",
     "selection_of",
     "sweep",
     "upload_abandon",

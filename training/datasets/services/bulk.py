@@ -10,7 +10,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy as lazy
 
 from modelyard.core.errors import Invalid
-from training.datasets import selectors
+from training.datasets import finding
 from training.datasets.checks import MAX_LABEL
 from training.datasets.models import Example
 from training.datasets.services.changes import Kind, Params, State, kind_add
@@ -23,10 +23,10 @@ MAX_TAGS = 20
 def selection_of(dataset_id: uuid.UUID, params: Params) -> QuerySet[Example]:
     """Return the live rows that `params["selection"]` means: `{"ids"}` or `{"filters"}`."""
     selection = params["selection"]
-    if "ids" in selection:
+    if selection.get("ids"):
         wanted = [uuid.UUID(str(one)) for one in selection["ids"]]
         return Example.live.filter(dataset=dataset_id, pk__in=wanted)
-    return selectors.example_find(dataset_id, selection["filters"], None)
+    return finding.example_find(dataset_id, selection["filters"])
 
 
 def selection_check(dataset_id: uuid.UUID, params: Params) -> None:
@@ -38,9 +38,10 @@ def selection_check(dataset_id: uuid.UUID, params: Params) -> None:
     selection = params.get("selection")
     ids = selection.get("ids") if isinstance(selection, dict) else None
     filters = selection.get("filters") if isinstance(selection, dict) else None
-    if not (_are_ids(ids) or isinstance(filters, dict)):
+    if not (_are_ids(ids) if filters is None else ids is None and _are_filters(filters)):
         raise Invalid(
-            _("Say which rows: at most %(most)d ids, or filters.") % {"most": MAX_IDS},
+            _("Say which rows: at most %(most)d ids, or filters by these: %(names)s.")
+            % {"most": MAX_IDS, "names": ", ".join(finding.NAMES)},
             code="selection_wrong",
         )
     selection_of(dataset_id, params)
@@ -53,6 +54,16 @@ def _are_ids(ids: object) -> bool:
         return all(uuid.UUID(str(one)) for one in ids)
     except ValueError:
         return False
+
+
+def _are_filters(filters: object) -> bool:
+    """Tell whether each filter is known: one that is not would let every row through."""
+    if not isinstance(filters, dict):
+        return False
+    if not all(name in finding.NAMES and isinstance(filters[name], str) for name in filters):
+        return False
+    source = filters.get("source")
+    return not source or _are_ids([source])
 
 
 def _check_relabel(dataset_id: uuid.UUID, params: Params) -> None:

@@ -29,6 +29,7 @@ from training.datasets.models import Example, Upload
 from training.datasets.services import child
 from training.datasets.services.claims import Claim, ClaimLost, claim
 from training.datasets.services.fetching import download
+from training.datasets.services.search import search_start
 from training.datasets.services.uploads import topic
 
 SHOWN_REJECTS = 100
@@ -186,3 +187,4 @@ def _finish(claimed: Claim, tally: _Tally, fields: dict[str, Any]) -> None:
             finished_at=clock.now(),
             **fields,
         )
+        search_start(dataset_id=claimed.upload.dataset_id)

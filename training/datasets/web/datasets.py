@@ -1,4 +1,4 @@
-"""Pages of datasets: the list, a new one, and its rows."""
+"""Pages of datasets: the list, a new one, and what was imported."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from django.views.decorators.http import require_GET, require_http_methods
 
 from modelyard.core.errors import Invalid
 from tenants.http import actor_of, requires, tenant_of
-from training.datasets import selectors, services
+from training.datasets import services
 from training.datasets.views import datasets as views
 
 
@@ -52,30 +52,7 @@ def dataset_new(request: HttpRequest) -> HttpResponse:
 
 @require_GET
 @requires("data.read")
-def dataset_detail(request: HttpRequest, dataset_id: uuid.UUID) -> HttpResponse:
-    """Show a dataset's rows."""
-    context = views.detail_context(dataset_id, _filters(request), request.GET.get("cursor", ""))
-    return render(request, "datasets/detail.html", context)
-
-
-@require_GET
-@requires("data.read")
 def dataset_imports(request: HttpRequest, dataset_id: uuid.UUID) -> HttpResponse:
     """Show what was imported into a dataset, newest first."""
     context = views.imports_context(dataset_id, request.GET.get("cursor", ""))
     return render(request, "datasets/imports.html", context)
-
-
-@require_GET
-@requires("data.read")
-def dataset_rows(request: HttpRequest, dataset_id: uuid.UUID) -> HttpResponse:
-    """Show a page of rows as a fragment."""
-    dataset = selectors.dataset_get(dataset_id)
-    context = views.rows_context(dataset.pk, _filters(request), request.GET.get("cursor", ""))
-    return render(request, "datasets/_rows.html", {"dataset": dataset, **context})
-
-
-def _filters(request: HttpRequest) -> dict[str, str]:
-    wanted = {name: request.GET.get(name, "").replace("\x00", "") for name in ("q", "label")}
-    split = request.GET.get("split", "")
-    return {**wanted, "split": split if split in {"train", "validation", "test"} else ""}
