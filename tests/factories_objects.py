@@ -130,6 +130,7 @@ def make_everything(tenant: Tenant) -> dict[str, object]:
         # A plan with seats for the people below.
         billing.account_set_plan(actor=access.system(tenant.pk), plan="team")
         dataset, upload, project, version, change = _dataset(tenant)
+        compared = Comparison.objects.get(before=version)
         trained = _model(tenant, version)
         spec = recipes.spec_build("balanced", {}).to_json()
         run = Run.objects.create(
@@ -149,6 +150,7 @@ def make_everything(tenant: Tenant) -> dict[str, object]:
             shard="0", moved_at=clock.now(),
         )  # fmt: skip
         export = _records(tenant)
+        example_id = compared.comparison_rows.get().example_id
     return {
         "export_id": export.pk,
         "dataset_id": dataset.pk,
@@ -156,6 +158,8 @@ def make_everything(tenant: Tenant) -> dict[str, object]:
         "upload_id": upload.pk,
         "change_id": change.pk,
         "version_id": version.pk,
+        "comparison_id": compared.pk,
+        "example_id": example_id,
         "run_id": run.pk,
         "model_id": trained.model.pk,
         "model_version_id": trained.pk,

@@ -33,6 +33,10 @@ NO_PAGES = {
     "suggestions": "a part of a page",
     "rejects": "a file",
     "files/<str:name>": "a file",
+    "rows.csv": "a file",
+    "rows.jsonl": "a file",
+    "rows.parquet": "a file",
+    "card.md": "a file",
     "export.csv": "a file",
     "export.jsonl": "a file",
     "/download": "a file",
@@ -158,9 +162,14 @@ def values(customer: Customer, tmp_path_factory: pytest.TempPathFactory) -> dict
     api.post(f"uploads/{upload}/import", {"text": "text"})
     api.wait(f"uploads/{upload}", frozenset({"done"}), every=0.1)
     body = {"dataset_id": dataset, "name": "Second look", "labels": ["bad", "good"]}
+    version = api.get(f"datasets/{dataset}/versions")["data"][0]["id"]
+    compared = api.post(f"versions/{version}/compare", {})["id"]
+    api.wait(f"comparisons/{compared}", frozenset({"done"}), every=0.1)
     return {
         "slug": customer.slug,
         "dataset_id": dataset,
+        "version_id": version,
+        "comparison_id": compared,
         "upload_id": uploaded(customer, dataset, folder, 10),
         "change_id": changed(customer, dataset),
         "project_id": api.post("labeling/projects", body)["id"],

@@ -11,6 +11,8 @@ from training.datasets.api import versions as version_api
 from training.datasets.web import changes, datasets, imports, rows, versions
 
 _ONE = "datasets/<uuid:dataset_id>"
+_VERSION = "versions/<uuid:version_id>"
+_COMPARISON = "comparisons/<uuid:comparison_id>"
 _UPLOAD = f"{_ONE}/imports/<uuid:upload_id>"
 _CHANGE = f"{_ONE}/changes/<uuid:change_id>"
 pages: list[URLPattern] = [
@@ -19,6 +21,22 @@ pages: list[URLPattern] = [
     path(f"{_ONE}/", rows.dataset_detail, name="detail"),
     path(f"{_ONE}/rows", rows.dataset_rows, name="rows"),
     path(f"{_ONE}/versions", versions.version_list, name="versions"),
+    path(f"{_ONE}/words", versions.dataset_words, name="words"),
+    path(f"{_VERSION}/", versions.version_detail, name="version"),
+    path(f"{_VERSION}/card.md", versions.version_card, name="version_card"),
+    path(f"{_VERSION}/act", versions.version_act, name="version_act"),
+    path(f"{_VERSION}/compare", versions.version_compare, name="version_compare"),
+    path(f"{_VERSION}/rows.parquet", versions.version_rows, name="version_rows"),
+    path(f"{_COMPARISON}/", versions.comparison_detail, name="comparison"),
+    path(
+        f"{_COMPARISON}/rows.csv", versions.comparison_file, {"kind": "csv"}, name="comparison_csv"
+    ),
+    path(
+        f"{_COMPARISON}/rows.jsonl",
+        versions.comparison_file,
+        {"kind": "jsonl"},
+        name="comparison_jsonl",
+    ),
     path(f"{_ONE}/imports", datasets.dataset_imports, name="imports"),
     path(f"{_ONE}/changes", changes.change_list, name="changes"),
     path(f"{_ONE}/changes/new", changes.change_new, name="change_new"),
@@ -64,5 +82,15 @@ api: list[URLPattern] = [
         upload_api.UploadRejects.as_view(),
         name="upload-rejects",
     ),
-    path("versions/<uuid:version_id>", version_api.VersionDetail.as_view(), name="version"),
+    path(_VERSION, version_api.VersionDetail.as_view(), name="version"),
+    path(f"{_VERSION}/cancel", version_api.VersionCancel.as_view(), name="version-cancel"),
+    path(f"{_VERSION}/uses", version_api.VersionUses.as_view(), name="version-uses"),
+    path(f"{_VERSION}/delete", version_api.VersionDelete.as_view(), name="version-delete"),
+    path(f"{_VERSION}/restore", version_api.VersionRestore.as_view(), name="version-restore"),
+    path(f"{_VERSION}/rows", version_api.VersionRows.as_view(), name="version-rows"),
+    path(f"{_VERSION}/compare", version_api.VersionCompare.as_view(), name="version-compare"),
+    path(_COMPARISON, version_api.ComparisonDetail.as_view(), name="comparison"),
+    path(f"{_COMPARISON}/rows", version_api.ComparisonRows.as_view(), name="comparison-rows"),
+    path(f"{_ONE}/words", version_api.DatasetWords.as_view(), name="dataset-words"),
+    path("examples/<uuid:example_id>", version_api.ExampleDetail.as_view(), name="example"),
 ]

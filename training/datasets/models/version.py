@@ -19,6 +19,7 @@ class DatasetVersion(TenantOwned):
         grouping: What never crosses splits: `{"by": "exact"|"near"|"field", "field": name}`.
         augmentation: How rows were made from those of train (`augment.spec`); {} for not at all.
         rows: Real ones; `augmented_rows` are the made ones.
+        split_labels: Split -> label -> rows.
         parent: The newest frozen version when this one was ordered.
         notes: What people wrote for its data card.
         done: Rows gone through so far, of `total`, while it is being frozen.
@@ -60,6 +61,7 @@ class DatasetVersion(TenantOwned):
     stratified = models.BooleanField(default=True)
     augmentation = models.JSONField(default=dict)
     augmented_rows = models.PositiveIntegerField(default=0)
+    split_labels = models.JSONField(default=dict)
     parent = models.UUIDField(null=True)
     notes = models.TextField(blank=True)
     done = models.BigIntegerField(default=0)

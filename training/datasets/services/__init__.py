@@ -45,6 +45,7 @@ from training.datasets.services.versions import (
     version_describe,
     version_freeze,
 )
+from training.datasets.services.words import words_set
 
 entitlements.count_by(plans.EXAMPLES, selectors.example_count)
 entitlements.count_by(plans.STORAGE_BYTES, selectors.stored_bytes)
@@ -86,4 +87,5 @@ __all__ = [
     "version_describe",
     "version_freeze",
     "version_restore",
+    "words_set",
 ]

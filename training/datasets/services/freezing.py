@@ -268,6 +268,7 @@ class _Writing:
         self.digest, self.seen = hashlib.sha256(), hashlib.sha256()
         self.labels: Counter[str] = Counter()
         self.counts: Counter[str] = Counter(dict.fromkeys(SPLITS, 0))
+        self.by_split: dict[str, Counter[str]] = {split: Counter() for split in SPLITS}
         self.lengths = array("L")
 
     def write(self, path: Path) -> dict[str, Any]:
@@ -288,6 +289,7 @@ class _Writing:
             "augmented_rows": len(self.made),
             "label_counts": dict(sorted(self.labels.items())),
             "split_counts": dict(self.counts),
+            "split_labels": {name: dict(sorted(n.items())) for name, n in self.by_split.items()},
             "text_stats": _length_stats(np.array(self.lengths, dtype=np.int64)),
         }
 
@@ -300,6 +302,7 @@ class _Writing:
         self.digest.update(f"{row.content_hash}:{split}\n".encode())
         self.labels[row.label or ""] += 1
         self.counts[split] += 1
+        self.by_split[split][row.label or ""] += 1
         self.lengths.append(len(row.text))
         fields = row.data.get("fields")
         return {
