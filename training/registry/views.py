@@ -13,6 +13,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from modelyard.core.http.pagination import keyset
+from training.datasets.models import DatasetVersion
 from training.registry import selectors, words
 from training.registry.models import Model, ModelVersion
 from training.registry.states import VersionStatus
@@ -118,14 +119,21 @@ def _version_line(version: ModelVersion, served: Mapping[uuid.UUID, list[str]]) 
     }
 
 
+def _rows_note(rows: DatasetVersion) -> str:
+    counted = {"n": number_format(rows.rows, force_grouping=True)}
+    if rows.status in {"deleting", "deleted"}:
+        return _("%(n)s rows; this model was trained on a version deleted since") % counted
+    return _("%(n)s rows, frozen") % counted
+
+
 def _lineage(version: ModelVersion, slug: str) -> list[dict[str, str]]:
     rows = version.dataset_version
     return [
         {
             "icon": "database",
             "title": f"{rows.dataset.name} v{rows.number}",
-            "url": reverse("datasets:versions", args=[slug, rows.dataset_id]),
-            "note": _("%(n)s rows, frozen") % {"n": number_format(rows.rows, force_grouping=True)},
+            "url": reverse("datasets:version", args=[slug, rows.pk]),
+            "note": _rows_note(rows),
         },
         {
             "icon": "activity",
