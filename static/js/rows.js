@@ -41,6 +41,28 @@ document.addEventListener("keydown", (e) => {
   if (e.key === "Enter" && e.target.matches?.('#bulk input[name="value"]')) e.preventDefault();
 });
 
+/* What is filtered stands in the address, so that it can be sent and comes back after a reload. */
+function address(e) {
+  const form = e.target.closest?.("#filter");
+  if (!form) return;
+  const asked = new URLSearchParams([...new FormData(form)].filter(([, value]) => value));
+  history.replaceState(history.state, "", asked.size ? `?${asked}` : location.pathname);
+}
+document.addEventListener("input", address);
+
+/* On a narrow screen the opened row stands below the list: go there. */
+let opened = false;
+document.addEventListener("click", (e) => {
+  opened = Boolean(e.target.closest?.("[data-row-link]")) && matchMedia("(max-width: 1023px)").matches;
+});
+function reveal() {
+  const side = opened && document.querySelector("#side [data-row]");
+  if (side) {
+    opened = false;
+    side.scrollIntoView();
+  }
+}
+
 /* j and k open the next and the former row, Escape closes it, / searches. */
 document.addEventListener("keydown", (e) => {
   if (e.ctrlKey || e.metaKey || e.altKey || e.isComposing) return;
@@ -56,5 +78,8 @@ document.addEventListener("keydown", (e) => {
   }
 });
 
-new MutationObserver(show).observe(document.getElementById("main"), { childList: true, subtree: true });
+new MutationObserver(() => {
+  show();
+  reveal();
+}).observe(document.getElementById("main"), { childList: true, subtree: true });
 show();
