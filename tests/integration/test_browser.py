@@ -259,7 +259,7 @@ def test_ticked_rows_are_changed_from_the_page_and_undone_from_the_list_of_chang
     client.post(undo.group(1))
     with tenant_scope(tenant.pk):
         assert selectors.dataset_hash(dataset.pk) == before
-    assert "undone" in client.get(f"{address(dataset)}changes").content.decode()
+    assert "Undone" in client.get(f"{address(dataset)}changes").content.decode()
 
 
 def test_all_that_match_are_shown_first_and_changed_when_confirmed(

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy as later
 
 from tenants.selectors import people_named
 from training.datasets import selectors
@@ -16,6 +17,15 @@ from training.datasets.views.frame import cursor_of, frame_context
 
 PAGE_ROWS = 50
 SHOWN_TEXT = 200
+STATUS_WORDS = {
+    "waiting": later("Waiting"),
+    "running": later("Running"),
+    "done": later("Done"),
+    "undoing": later("Undoing"),
+    "undone": later("Undone"),
+    "failed": later("Failed"),
+    "cancelled": later("Cancelled"),
+}
 
 
 def change_facts(change: Change, people: Mapping[str, str] | None = None) -> dict[str, Any]:
@@ -26,6 +36,7 @@ def change_facts(change: Change, people: Mapping[str, str] | None = None) -> dic
         "title": KINDS[change.kind].title if change.kind in KINDS else change.kind,
         "value": change.params.get("label") or change.params.get("tag") or "",
         "status": change.status,
+        "status_word": STATUS_WORDS[change.status],
         "actor": (people or {}).get(change.actor.partition(":")[2], ""),
         "at": change.created_at,
         "rows": change.rows,
