@@ -116,6 +116,7 @@ GROUPS: dict[str, Words] = {
     "dataset": _("Datasets"),
     "upload": _("Imports"),
     "change": _("Changes of rows"),
+    "searchindex": _("Search"),
     "version": _("Dataset versions"),
     "project": _("Labelling"),
     "run": _("Runs"),
