@@ -15,6 +15,7 @@ from tests.site import Account, sign_up
 
 pytestmark = pytest.mark.e2e
 
+SOON = 30_000
 GOOD, BAD = "Příliš žluťoučký kůň", "Zażółć gęślą jaźń"
 ROWS = [(f"{text}, {n}", label) for n in range(20) for text, label in ((GOOD, "ano"), (BAD, "ne"))]
 
@@ -43,9 +44,16 @@ def drop(page: Page, name: str, content: bytes) -> None:
 
 
 def looked_at(visitor: Visitor, name: str) -> None:
-    """Keep the page's picture and require that axe finds no serious fault on it."""
-    visitor.shot(f"road-{name}")
-    assert serious_faults(visitor.page) == []
+    """Keep pictures of the page, and require that axe finds no serious fault in light and dark."""
+    page = visitor.page
+    page.set_viewport_size({"width": 390, "height": 844})
+    visitor.shot(f"road-{name}-narrow")
+    page.set_viewport_size({"width": 1440, "height": 900})
+    for scheme in ("light", "dark"):
+        page.emulate_media(color_scheme=scheme)
+        assert serious_faults(page) == [], scheme
+        visitor.shot(f"road-{name}-{scheme}")
+    page.emulate_media(color_scheme="light")
 
 
 def test_a_file_goes_all_the_way(visitor: Visitor, tmp_path: Path) -> None:
@@ -63,22 +71,22 @@ def test_a_file_goes_all_the_way(visitor: Visitor, tmp_path: Path) -> None:
     lines = ["text;label", *(f"{text};{label}" for text, label in [*ROWS, *twins])]
     drop(page, "tickets.csv", "\r\n".join(lines).encode("cp1250"))
     page.wait_for_url("**/imports/*/")
-    expect(page.get_by_role("button", name="Import the rows")).to_be_visible()
+    expect(page.get_by_role("button", name="Import the rows")).to_be_visible(timeout=SOON)
     looked_at(visitor, "map")
     page.get_by_label("Encoding").select_option("windows-1250")
     page.get_by_role("button", name="Read again").click()
-    expect(page.get_by_text(f"{GOOD}, 0").first).to_be_visible()
+    expect(page.get_by_text(f"{GOOD}, 0").first).to_be_visible(timeout=SOON)
     expect(page.get_by_label("Role of text")).to_have_value("text")
     page.get_by_label("Role of label").select_option("label")
     page.get_by_role("button", name="Import the rows").click()
-    expect(page.get_by_text(re.compile("rows imported"))).to_be_visible()
+    expect(page.get_by_text(re.compile("rows imported"))).to_be_visible(timeout=SOON)
     looked_at(visitor, "imported")
 
     path = page.url.split("/imports/")[0]
     page.goto(f"{path}/")
     looked_at(visitor, "rows")
     page.get_by_role("button", name="Freeze a version").click()
-    expect(page.get_by_text("v1, frozen")).to_be_visible(timeout=30_000)
+    expect(page.get_by_text("v1, frozen")).to_be_visible(timeout=SOON)
     looked_at(visitor, "versions")
     page.goto(f"{path}/imports")
     looked_at(visitor, "imports")

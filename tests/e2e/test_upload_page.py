@@ -13,6 +13,7 @@ import pytest
 from playwright.sync_api import BrowserContext, Locator, Page, expect
 
 from tenants.models import Tenant
+from tests.e2e.accessibility import serious_faults
 from tests.e2e.browser import chromium
 from tests.e2e.conftest import SHOTS
 from tests.factories import bearer, make_key, make_tenant, make_user, signed_in
@@ -59,7 +60,11 @@ def stand(tenant: Tenant, user: object, **options: object) -> Iterator[Stand]:
         context.set_default_timeout(30_000)
         context.add_cookies([{"name": "session", "value": session, "url": web.url}])
         found = Stand(context, web, net, path)
-        yield found
+        expect.set_options(timeout=30_000)  # 200 MB take their time on a busy machine
+        try:
+            yield found
+        finally:
+            expect.set_options(timeout=5_000)
         context.close()
         assert found.faults == []
 
@@ -147,6 +152,7 @@ def several_files_are_paused_cancelled_and_sent_side_by_side(
     expect(row_of(page, "one.csv")).to_contain_text("Paused at")
     row_of(page, "two.csv").get_by_role("button", name="Cancel the upload of two.csv").click()
     expect(row_of(page, "two.csv")).to_have_count(0)
+    assert serious_faults(page) == []
     shot(page, "upload-several")
     page.set_viewport_size({"width": 390, "height": 844})
     shot(page, "upload-several-narrow")
@@ -203,6 +209,7 @@ def an_upload_that_stopped_can_be_discarded_and_another_file_starts_anew(
     net.heal()
     page = customer.open()
     expect(page.locator("[data-waiting]")).to_contain_text("is there. Choose the same file")
+    assert serious_faults(page) == []
     file.write_bytes(b"text,label\nanother,a\n" + b"x" * 100)
     net.pause_at = lambda _part: True
     choose(page, file)
