@@ -21,9 +21,12 @@ from training.datasets.models import (
     ChangeRow,
     Comparison,
     ComparisonRow,
+    Connector,
     Dataset,
     DatasetVersion,
     Example,
+    Item,
+    Pull,
     SearchRow,
     Upload,
     VersionRow,
@@ -82,6 +85,25 @@ def _dataset(tenant: Tenant) -> tuple[Dataset, Upload, Project, DatasetVersion, 
         comparison=comparison, kind="added", seq=0, example_id=example.pk, after=facts
     )
     return dataset, upload, project, version, change
+
+
+def _pull(dataset: Dataset) -> Pull:
+    """Make a connector whose pull is over, with one item."""
+    now = clock.now()
+    connector = Connector.objects.create(
+        dataset=dataset, kind="feed", name="news", schedule="daily", paused=True, next_at=now,
+        config={"url": "https://news.example/feed", "max_pages": 10},
+    )  # fmt: skip
+    pull = Pull.objects.create(
+        connector=connector, status="done", moved_at=now, started_at=now, finished_at=now,
+        done=1, total=1,
+        counts={"found": 1, "fetched": 0, "unchanged": 0, "skipped": {"no_article": 1}},
+    )  # fmt: skip
+    Item.objects.create(
+        connector=connector, pull=pull, address="https://news.example/1", at=now,
+        outcome="skipped", reason="no_article",
+    )  # fmt: skip
+    return pull
 
 
 def _model(tenant: Tenant, version: DatasetVersion) -> ModelVersion:
@@ -151,9 +173,12 @@ def make_everything(tenant: Tenant) -> dict[str, object]:
         )  # fmt: skip
         export = _records(tenant)
         example_id = compared.comparison_rows.get().example_id
+        pull = _pull(dataset)
     return {
         "export_id": export.pk,
         "dataset_id": dataset.pk,
+        "connector_id": pull.connector_id,
+        "pull_id": pull.pk,
         "project_id": project.pk,
         "upload_id": upload.pk,
         "change_id": change.pk,

@@ -23,6 +23,7 @@ app.conf.beat_schedule = {
     "sweep": {"task": "runs.sweep", "schedule": settings.RUN_SWEEP_AFTER_SECONDS},
     "sweep-imports": {"task": "datasets.sweep", "schedule": settings.RUN_SWEEP_AFTER_SECONDS},
     "sweep-parts": {"task": "datasets.sweep_parts", "schedule": 3600.0},
+    "start-pulls": {"task": "datasets.pulls_due", "schedule": 30.0},
     "sweep-deployments": {"task": "serving.sweep", "schedule": settings.RUN_SWEEP_AFTER_SECONDS},
     "sweep-stripe": {"task": "billing.sweep_events", "schedule": settings.RUN_SWEEP_AFTER_SECONDS},
     "seal-trail": {"task": "trail.seal", "schedule": settings.AUDIT_SEAL_SECONDS},

@@ -23,6 +23,8 @@ WITHHELD = frozenset(
         ("tenants_idempotencyrecord", "sealed"),
         # The secret of a one-time code, keys of passkeys, recovery codes.
         ("mfa_authenticator", "data"),
+        # A customer's key to a bucket, encrypted.
+        ("datasets_connector", "secret_sealed"),
         ("tenants_user", "password"),
         ("usersessions_usersession", "session_key"),
     }

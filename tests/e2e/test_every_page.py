@@ -165,6 +165,10 @@ def values(customer: Customer, tmp_path_factory: pytest.TempPathFactory) -> dict
     version = api.get(f"datasets/{dataset}/versions")["data"][0]["id"]
     compared = api.post(f"versions/{version}/compare", {})["id"]
     api.wait(f"comparisons/{compared}", frozenset({"done"}), every=0.1)
+    source = {"kind": "url", "name": "Price list", "url": "https://127.0.0.1/prices.csv"}
+    connector = api.post(f"datasets/{dataset}/connectors", source)["id"]
+    pull = api.post(f"connectors/{connector}/pulls", {})["id"]
+    api.wait(f"pulls/{pull}", frozenset({"failed"}), every=0.1)
     return {
         "slug": customer.slug,
         "dataset_id": dataset,
@@ -176,6 +180,8 @@ def values(customer: Customer, tmp_path_factory: pytest.TempPathFactory) -> dict
         "key_id": customer.account.http.get(f"/t/{customer.slug}/api/v1/keys").json()["data"][0][
             "id"
         ],
+        "connector_id": connector,
+        "pull_id": pull,
         "pk": "1",
         "device_id": "1",
         **dict.fromkeys(UNOPENED, NOBODYS),

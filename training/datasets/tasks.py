@@ -61,6 +61,31 @@ def search(*, tenant_id: str, index_id: str) -> None:
     services.search_run(tenant_id=uuid.UUID(tenant_id), index_id=uuid.UUID(index_id))
 
 
+@shared_task(name="datasets.pull", base=TenantTask, queue="imports")
+def pull(*, tenant_id: str, pull_id: str) -> None:
+    """Run a connector's pull."""
+    services.pull_run(tenant_id=uuid.UUID(tenant_id), pull_id=uuid.UUID(pull_id))
+
+
+@shared_task(name="datasets.go_on", base=TenantTask, queue="imports")
+def go_on(*, tenant_id: str, upload_id: str) -> None:
+    """Import an upload of a pull whose columns are known."""
+    services.upload_go_on(tenant_id=uuid.UUID(tenant_id), upload_id=uuid.UUID(upload_id))
+
+
+@shared_task(name="datasets.mapped", base=TenantTask, queue="imports")
+def mapped(*, tenant_id: str, upload_id: str) -> None:
+    """Have the other files of a connector go on that wait for the columns of this one."""
+    services.uploads_like_go_on(tenant_id=uuid.UUID(tenant_id), upload_id=uuid.UUID(upload_id))
+
+
+@shared_task(name="datasets.pulls_due", base=SystemTask, queue="system")
+def pulls_due() -> None:
+    """Start the pulls whose time has come."""
+    services.pulls_due()
+    services.uploads_go_on()
+
+
 @shared_task(name="datasets.sweep", base=SystemTask, queue="system")
 def sweep() -> None:
     """Ring again for what was lost."""

@@ -5,16 +5,19 @@ from __future__ import annotations
 from django.urls import URLPattern, path
 
 from training.datasets.api import changes as change_api
+from training.datasets.api import connectors as connector_api
 from training.datasets.api import datasets as data_api
 from training.datasets.api import uploads as upload_api
 from training.datasets.api import versions as version_api
-from training.datasets.web import changes, datasets, imports, rows, versions
+from training.datasets.web import changes, connectors, datasets, imports, rows, versions
 
 _ONE = "datasets/<uuid:dataset_id>"
 _VERSION = "versions/<uuid:version_id>"
 _COMPARISON = "comparisons/<uuid:comparison_id>"
 _UPLOAD = f"{_ONE}/imports/<uuid:upload_id>"
 _CHANGE = f"{_ONE}/changes/<uuid:change_id>"
+_CONNECTOR = f"{_ONE}/connectors/<uuid:connector_id>"
+_PULL = f"{_ONE}/pulls/<uuid:pull_id>"
 pages: list[URLPattern] = [
     path("datasets/", datasets.dataset_list, name="list"),
     path("datasets/new", datasets.dataset_new, name="new"),
@@ -49,6 +52,16 @@ pages: list[URLPattern] = [
     path(f"{_UPLOAD}/progress", imports.import_progress, name="import_progress"),
     path(f"{_UPLOAD}/abandon", imports.import_abandon, name="abandon"),
     path(f"{_UPLOAD}/rejects", imports.import_rejects, name="rejects"),
+    path(f"{_ONE}/connectors/", connectors.connector_list, name="connectors"),
+    path(f"{_ONE}/connectors/new", connectors.connector_new, name="connector_new"),
+    path(f"{_CONNECTOR}/", connectors.connector_detail, name="connector"),
+    path(f"{_CONNECTOR}/edit", connectors.connector_edit, name="connector_edit"),
+    path(f"{_CONNECTOR}/pull", connectors.connector_pull, name="connector_pull"),
+    path(f"{_CONNECTOR}/pause", connectors.connector_pause, name="connector_pause"),
+    path(f"{_CONNECTOR}/remove", connectors.connector_remove, name="connector_remove"),
+    path(f"{_PULL}/", connectors.pull_detail, name="pull"),
+    path(f"{_PULL}/progress", connectors.pull_progress, name="pull_progress"),
+    path(f"{_PULL}/cancel", connectors.pull_cancel, name="pull_cancel"),
 ]
 api: list[URLPattern] = [
     path("datasets", data_api.DatasetList.as_view(), name="datasets"),
@@ -93,4 +106,19 @@ api: list[URLPattern] = [
     path(f"{_COMPARISON}/rows", version_api.ComparisonRows.as_view(), name="comparison-rows"),
     path(f"{_ONE}/words", version_api.DatasetWords.as_view(), name="dataset-words"),
     path("examples/<uuid:example_id>", version_api.ExampleDetail.as_view(), name="example"),
+    path(
+        f"{_ONE}/connectors", connector_api.DatasetConnectors.as_view(), name="dataset-connectors"
+    ),
+    path(f"{_ONE}/rows", connector_api.DatasetRows.as_view(), name="dataset-rows"),
+    path(
+        "connectors/<uuid:connector_id>", connector_api.ConnectorDetail.as_view(), name="connector"
+    ),
+    path(
+        "connectors/<uuid:connector_id>/pulls",
+        connector_api.ConnectorPulls.as_view(),
+        name="connector-pulls",
+    ),
+    path("pulls/<uuid:pull_id>", connector_api.PullDetail.as_view(), name="pull"),
+    path("pulls/<uuid:pull_id>/cancel", connector_api.PullCancel.as_view(), name="pull-cancel"),
+    path("pulls/<uuid:pull_id>/items", connector_api.PullItems.as_view(), name="pull-items"),
 ]

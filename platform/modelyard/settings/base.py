@@ -299,6 +299,12 @@ CONTENT_SECURITY_POLICY = {
 OUTBOUND_PORTS = env.list("OUTBOUND_PORTS", cast=int, default=[80, 443])
 # `host:port` that may be reached though it is not on the public internet.
 OUTBOUND_ALLOWED = frozenset(env.list("OUTBOUND_ALLOWED", default=[]))
+# Between two requests to one host, over all workers; a site may ask for more.
+CRAWL_DELAY_SECONDS = env.float("CRAWL_DELAY_SECONDS", default=1.0)
+# Where a site's owner finds out who asks: it stands in the User-Agent.
+CRAWL_CONTACT = env("CRAWL_CONTACT", default=SITE_URL)
+CRAWL_MAX_PAGES = env.int("CRAWL_MAX_PAGES", default=2_000)
+PULL_MAX_SECONDS = env.float("PULL_MAX_SECONDS", default=4 * 3600.0)
 
 # --- Words --------------------------------------------------------------------------------
 LANGUAGE_CODE = "en"

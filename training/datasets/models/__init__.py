@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from training.datasets.models.change import Change, ChangeRow
+from training.datasets.models.connector import Connector, Item, Pull
 from training.datasets.models.dataset import Dataset, Tally, WordList
 from training.datasets.models.example import Example
 from training.datasets.models.search import SearchIndex, SearchRow
@@ -20,9 +21,12 @@ __all__ = [
     "ChangeRow",
     "Comparison",
     "ComparisonRow",
+    "Connector",
     "Dataset",
     "DatasetVersion",
     "Example",
+    "Item",
+    "Pull",
     "SearchIndex",
     "SearchRow",
     "Tally",

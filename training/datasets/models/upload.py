@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import uuid
+
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 
@@ -11,7 +13,12 @@ from training.datasets.models.dataset import Dataset
 
 
 class Upload(TenantOwned):
-    """One file on its way into a dataset: the row says how far it is and what came of it."""
+    """One file on its way into a dataset: the row says how far it is and what came of it.
+
+    Attributes:
+        pull_id: The pull that brought it; null for one that a person or program sent.
+        collected: Whether a pull wrote it itself, from pages: then each record's `origin` is kept.
+    """
 
     class Status(models.TextChoices):
         """How far it is."""
@@ -39,6 +46,9 @@ class Upload(TenantOwned):
     bytes = models.BigIntegerField()
     fingerprint = models.CharField(max_length=64, blank=True)
     sha256 = models.CharField(max_length=64, blank=True)
+
+    pull_id: uuid.UUID | None = models.UUIDField(null=True)  # type: ignore[assignment]
+    collected = models.BooleanField(default=False)
 
     format = models.CharField(max_length=24, blank=True)
     encoding = models.CharField(max_length=16, blank=True)
@@ -68,6 +78,11 @@ class Upload(TenantOwned):
         ]
         indexes = [
             models.Index(fields=["tenant_id", "dataset", "-id"], name="datasets_upload_recent"),
+            models.Index(
+                fields=["tenant_id", "pull_id"],
+                condition=models.Q(pull_id__isnull=False),
+                name="datasets_upload_of_pull",
+            ),
             models.Index(
                 fields=["status", "moved_at"],
                 condition=models.Q(status__in=["receiving", "verifying", "importing"]),

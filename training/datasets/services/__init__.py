@@ -13,11 +13,22 @@ from training.datasets.services.changes import (
 )
 from training.datasets.services.clearing import rows_clear
 from training.datasets.services.comparing import compare_run, comparison_start
+from training.datasets.services.connectors import (
+    connector_create,
+    connector_delete,
+    connector_update,
+)
 from training.datasets.services.datasets import dataset_create
 from training.datasets.services.expiring import uploads_expire
 from training.datasets.services.imports import import_run
 from training.datasets.services.inspection import inspect_run
 from training.datasets.services.labels import labels_apply
+from training.datasets.services.mapping_again import (
+    upload_go_on,
+    uploads_go_on,
+    uploads_like_go_on,
+)
+from training.datasets.services.pulls import pull_cancel, pull_run, pull_start, pulls_due
 from training.datasets.services.receiving import (
     upload_arrived,
     upload_empty,
@@ -31,6 +42,7 @@ from training.datasets.services.receiving import (
     upload_start,
 )
 from training.datasets.services.restoring import version_restore
+from training.datasets.services.rows import rows_add
 from training.datasets.services.search import search_run, search_start
 from training.datasets.services.sweeping import multiparts_sweep, sweep
 from training.datasets.services.uploads import (
@@ -58,12 +70,20 @@ __all__ = [
     "clear_run",
     "compare_run",
     "comparison_start",
+    "connector_create",
+    "connector_delete",
+    "connector_update",
     "dataset_create",
     "import_run",
     "import_start",
     "inspect_run",
     "labels_apply",
     "multiparts_sweep",
+    "pull_cancel",
+    "pull_run",
+    "pull_start",
+    "pulls_due",
+    "rows_add",
     "rows_clear",
     "search_run",
     "search_start",
@@ -73,6 +93,7 @@ __all__ = [
     "upload_arrived",
     "upload_empty",
     "upload_finish",
+    "upload_go_on",
     "upload_inspect_again",
     "upload_join",
     "upload_open",
@@ -82,6 +103,8 @@ __all__ = [
     "upload_resume",
     "upload_start",
     "uploads_expire",
+    "uploads_go_on",
+    "uploads_like_go_on",
     "version_cancel",
     "version_delete",
     "version_describe",

@@ -37,7 +37,7 @@ def cpu_seconds(size: int, filename: str = "") -> int:
     return BASE_SECONDS + size * (PACKED if packed else 1) // BYTES_A_SECOND
 
 
-def _environment(folder: Path) -> dict[str, str]:
+def environment(folder: Path) -> dict[str, str]:
     """Return what the child may know: where Python is and its own folder, no address, no secret."""
     kept = {name: os.environ[name] for name in ("PATH", "PYTHONPATH") if name in os.environ}
     return {**kept, "PYTHONUTF8": "1", "POLARS_MAX_THREADS": "1", "TMPDIR": str(folder)}
@@ -58,7 +58,7 @@ def answers(mode: str, path: Path, options: dict[str, Any]) -> Iterator[dict[str
             pipesize=_PIPE_BYTES,
             stderr=complaints,
             cwd=path.parent,
-            env=_environment(path.parent),
+            env=environment(path.parent),
         )
         with child:
             try:

@@ -40,14 +40,16 @@ _Parsed = tuple[int, str, str | None, dict[str, Any] | None]
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\uff1d", "\uff0b", "\uff0d", "\uff20")
 _INSERT = """
 insert into datasets_example
-  (id, tenant_id, created_at, dataset_id, upload_id, line, data, label, content_hash, group_hash)
+  (id, tenant_id, created_at, dataset_id, upload_id, line, data, label, content_hash, group_hash,
+   origin)
 select row.id, %s, now(), %s, %s, row.line,
   jsonb_build_object('text', row.text) ||
     case when row.fields is null then '{}'::jsonb
       else jsonb_build_object('fields', row.fields::jsonb) end,
-  row.label, row.content_hash, row.group_hash
-from unnest(%s::uuid[], %s::int[], %s::text[], %s::text[], %s::text[], %s::text[], %s::text[])
-  as row (id, line, text, label, fields, content_hash, group_hash)
+  row.label, row.content_hash, row.group_hash, row.origin::jsonb
+from unnest(%s::uuid[], %s::int[], %s::text[], %s::text[], %s::text[], %s::text[], %s::text[],
+    %s::text[])
+  as row (id, line, text, label, fields, content_hash, group_hash, origin)
 on conflict (tenant_id, dataset_id, content_hash) do nothing
 """
 
@@ -150,13 +152,23 @@ def _insert(upload: Upload, keys: Sequence[str], rows: Sequence[_Parsed]) -> int
     if not rows:
         return 0
     lines, texts, labels, fields = zip(*rows, strict=True)
+    origins = [_origin_of(upload, more) for more in fields]
     contents = [content_hash(text, label, marks_of(more)) for _line, text, label, more in rows]
     groups = [group_hash(text) for text in texts]
-    written = [None if more is None else json.dumps(more) for more in fields]
+    written = [json.dumps(more) if more else None for more in fields]
     columns = [list(keys), list(lines), list(texts), list(labels), written, contents, groups]
     with connection.cursor() as cursor:
-        cursor.execute(_INSERT, [upload.tenant_id, upload.dataset_id, upload.pk, *columns])
+        cursor.execute(_INSERT, [upload.tenant_id, upload.dataset_id, upload.pk, *columns, origins])
         return int(cursor.rowcount)
+
+
+def _origin_of(upload: Upload, fields: dict[str, Any] | None) -> str | None:
+    """Take the origin out of a record's fields, in a file that a pull wrote; elsewhere it's a field
+    like any other.
+    """
+    if not upload.collected or not fields or "origin" not in fields:
+        return None
+    return json.dumps(fields.pop("origin"))
 
 
 def _reject_row(

@@ -15,6 +15,7 @@ from training.datasets.models import Upload
 from training.datasets.services import child
 from training.datasets.services.claims import Claim, ClaimLost, claim
 from training.datasets.services.fetching import download
+from training.datasets.services.mapping_again import upload_inspected
 
 
 def inspect_run(*, tenant_id: uuid.UUID, upload_id: uuid.UUID) -> None:
@@ -66,6 +67,7 @@ def _inspect(claimed: Claim) -> None:
             error_code="",
             error_data={},
         )
+        upload_inspected(upload)
 
 
 def _fetch(claimed: Claim, path: Path) -> bool:

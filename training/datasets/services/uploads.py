@@ -158,6 +158,9 @@ def import_start(
     )
     audit.record(actor, "upload.mapped", upload, text=text, label=source.label)
     _ring("datasets.import", upload)
+    if upload.pull_id is not None and actor.kind != "system":
+        # Other files of the same pull may wait for the very same columns.
+        _ring("datasets.mapped", upload)
     return upload
 
 

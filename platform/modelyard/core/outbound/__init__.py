@@ -4,6 +4,24 @@ Nothing behind the door reaches the platform's own network: see `addresses` for 
 refused and `client` for how a request is kept to the address that was checked.
 """
 
-from modelyard.core.outbound.client import MAX_BYTES, MAX_REDIRECTS, SECONDS, Answer, opened, sent
+from modelyard.core.outbound.addresses import target_of
+from modelyard.core.outbound.client import (
+    MAX_BYTES,
+    MAX_REDIRECTS,
+    REDIRECTS,
+    SECONDS,
+    Answer,
+    opened,
+    sent,
+)
 
-__all__ = ["MAX_BYTES", "MAX_REDIRECTS", "SECONDS", "Answer", "opened", "sent"]
+__all__ = [
+    "MAX_BYTES",
+    "MAX_REDIRECTS",
+    "REDIRECTS",
+    "SECONDS",
+    "Answer",
+    "opened",
+    "sent",
+    "target_of",
+]

@@ -27,7 +27,9 @@ from modelyard.core.outbound.addresses import Target, is_public, refused, target
 SECONDS = 10.0
 MAX_BYTES = 50 * 1024**2
 MAX_REDIRECTS = 3
-_REDIRECTS = frozenset({301, 302, 303, 307, 308})
+IDLE_SECONDS = 30.0
+"""The longest wait for the next bytes, where the whole request may take longer."""
+REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _AGENT = "Modelyard"
 # The system's resolver has no time limit of its own, so it is waited for from here.
 _resolvers = ThreadPoolExecutor(8, thread_name_prefix="resolve")
@@ -68,7 +70,7 @@ class _Timed(httpcore2.NetworkStream):
 
     def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
         del timeout
-        return self._inner.read(max_bytes, self._clock.left())
+        return self._inner.read(max_bytes, min(IDLE_SECONDS, self._clock.left()))
 
     def write(self, buffer: bytes, timeout: float | None = None) -> None:
         del timeout
@@ -241,12 +243,14 @@ def opened(
     content: bytes = b"",
     max_bytes: int = MAX_BYTES,
     seconds: float = SECONDS,
+    redirects: int = MAX_REDIRECTS,
     resolve: Resolve = _system_resolve,
 ) -> Iterator[Answer]:
     """Send a request to a customer's address and yield the answer, whatever its status.
 
     Redirects of a GET are followed, three at most; the caller's `headers` do not go along to
-    another host. `seconds` is for all of it, the body included.
+    another host. With `redirects=0` the redirect itself is the answer, for callers that ask
+    somebody first. `seconds` is for all of it, the body included.
 
     Raises:
         Invalid: `url_invalid`, `port_refused`, `address_refused`, `host_unknown`,
@@ -255,11 +259,12 @@ def opened(
     """
     clock = _Clock(seconds)
     target, own = target_of(url), dict(headers or {})
-    for _hop in range(MAX_REDIRECTS + 1):
+    for _hop in range(redirects + 1):
         with _once(method, target, own, content, (resolve, clock)) as answer:
             found = _plain(answer.headers)
             location = found.get("location", "")
-            if method != "GET" or answer.status not in _REDIRECTS or not location:
+            final = method != "GET" or answer.status not in REDIRECTS or not location
+            if final or not redirects:
                 yield Answer(answer.status, found, target.url, answer.iter_stream(), max_bytes)
                 return
         following = _next(target, location)
