@@ -24,6 +24,7 @@ from training.datasets.models import (
     Connector,
     Dataset,
     DatasetVersion,
+    Deletion,
     Example,
     Item,
     Pull,
@@ -174,6 +175,8 @@ def make_everything(tenant: Tenant) -> dict[str, object]:
         export = _records(tenant)
         example_id = compared.comparison_rows.get().example_id
         pull = _pull(dataset)
+        gone = Dataset.objects.create(name="gone", deleted_at=clock.now())
+        deletion = Deletion.objects.create(dataset=gone, status="failed", moved_at=clock.now())
     return {
         "export_id": export.pk,
         "dataset_id": dataset.pk,
@@ -182,6 +185,7 @@ def make_everything(tenant: Tenant) -> dict[str, object]:
         "project_id": project.pk,
         "upload_id": upload.pk,
         "change_id": change.pk,
+        "deletion_id": deletion.pk,
         "version_id": version.pk,
         "comparison_id": compared.pk,
         "example_id": example_id,

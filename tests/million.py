@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from modelyard.core import clock
 from tenants.models import Tenant
 from tenants.scoping.context import tenant_scope
 from tests.factories import owner_of
@@ -68,7 +69,7 @@ class Imported:
 
     Attributes:
         memory: Most bytes that the worker and all processes below it had at once, resident.
-        seconds: From the order to the last row, by the upload's own clock.
+        seconds: From the order to the end of the import.
     """
 
     dataset: Dataset
@@ -82,11 +83,12 @@ def imported(tenant: Tenant, path: Path, count: int) -> Imported:
     dataset, actor = make_dataset(tenant), owner_of(tenant)
     upload = send_file(actor, dataset, write(path, count).read_bytes(), path.name)
     with imports_worker(BILLING="off") as worker, Memory(worker) as memory:
+        ordered = clock.now()
         with tenant_scope(tenant.pk):
             services.import_start(actor=actor, upload_id=upload.pk, text="text", label="label")
         upload = ended(upload)
     assert upload.finished_at
-    seconds = (upload.finished_at - upload.moved_at).total_seconds()
+    seconds = (upload.finished_at - ordered).total_seconds()
     return Imported(dataset, upload, memory.most, seconds)
 
 

@@ -30,6 +30,8 @@ NO_PAGES = {
     "tray": "a part of every page",
     "progress": "a part of a page",
     "rows": "a part of a page",
+    "deletions": "a part of a page",
+    "retry": "only acts",
     "suggestions": "a part of a page",
     "rejects": "a file",
     "files/<str:name>": "a file",
@@ -88,7 +90,15 @@ ALL = [
     for width in (1440, 390)
     for language in ("en", "zh-hans")
 ]
-UNOPENED = ("certificate_id", "token", "link", "export_id", "invitation_id", "member_id")
+UNOPENED = (
+    "certificate_id",
+    "deletion_id",
+    "token",
+    "link",
+    "export_id",
+    "invitation_id",
+    "member_id",
+)
 """Parameters of addresses that only act, or that only a mail leads to."""
 LOOKS = ALL if DEEP else [Look("light", 1440, "en"), Look("dark", 390, "zh-hans")]
 

@@ -170,6 +170,7 @@ def _and(ready: Callable[[Case], object], body: dict[str, object]) -> Callable[[
 
 READY: dict[str, Callable[[Case], dict[str, object]]] = {
     "datasets_create": lambda _: {"name": "new"},
+    "datasets_delete": lambda case: {"name": f"reviews of {case.tenant.slug}"},
     "uploads_start": lambda _: {"filename": "a.csv", "bytes": 10},
     "uploads_parts": _and(_receiving, {"numbers": [1]}),
     "uploads_finish": _arrived,

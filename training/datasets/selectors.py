@@ -48,12 +48,12 @@ def _live_rows() -> Coalesce:
 def dataset_list() -> QuerySet[Dataset]:
     """Return the datasets with `example_count` and `version_count`, newest first."""
     counts = {"example_count": _live_rows(), "version_count": _versions()}
-    return Dataset.objects.annotate(**counts).order_by("-id")
+    return Dataset.objects.filter(deleted_at=None).annotate(**counts).order_by("-id")
 
 
 def dataset_count() -> int:
     """Return how many datasets the tenant has."""
-    return Dataset.objects.count()
+    return Dataset.objects.filter(deleted_at=None).count()
 
 
 def dataset_get(dataset_id: uuid.UUID) -> Dataset:

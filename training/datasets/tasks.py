@@ -28,6 +28,12 @@ def clear_upload(*, tenant_id: str, upload_id: str) -> None:
     services.rows_clear(tenant_id=uuid.UUID(tenant_id), upload_id=uuid.UUID(upload_id))
 
 
+@shared_task(name="datasets.delete", base=TenantTask, queue="imports")
+def delete(*, tenant_id: str, deletion_id: str) -> None:
+    """Take a deleted dataset apart."""
+    services.deletion_run(tenant_id=uuid.UUID(tenant_id), deletion_id=uuid.UUID(deletion_id))
+
+
 @shared_task(name="datasets.freeze", base=TenantTask, queue="imports")
 def freeze(*, tenant_id: str, version_id: str) -> None:
     """Write the rows of a freezing version."""

@@ -9,7 +9,15 @@ from training.datasets.api import connectors as connector_api
 from training.datasets.api import datasets as data_api
 from training.datasets.api import uploads as upload_api
 from training.datasets.api import versions as version_api
-from training.datasets.web import changes, connectors, datasets, imports, rows, versions
+from training.datasets.web import (
+    changes,
+    connectors,
+    datasets,
+    deletions,
+    imports,
+    rows,
+    versions,
+)
 
 _ONE = "datasets/<uuid:dataset_id>"
 _VERSION = "versions/<uuid:version_id>"
@@ -21,6 +29,13 @@ _PULL = f"{_ONE}/pulls/<uuid:pull_id>"
 pages: list[URLPattern] = [
     path("datasets/", datasets.dataset_list, name="list"),
     path("datasets/new", datasets.dataset_new, name="new"),
+    path("datasets/deletions", deletions.deletion_list, name="deletions"),
+    path(
+        "datasets/deletions/<uuid:deletion_id>/retry",
+        deletions.deletion_retry,
+        name="deletion_retry",
+    ),
+    path(f"{_ONE}/delete", deletions.dataset_delete, name="delete"),
     path(f"{_ONE}/", rows.dataset_detail, name="detail"),
     path(f"{_ONE}/rows", rows.dataset_rows, name="rows"),
     path(f"{_ONE}/versions", versions.version_list, name="versions"),
@@ -66,6 +81,7 @@ pages: list[URLPattern] = [
 api: list[URLPattern] = [
     path("datasets", data_api.DatasetList.as_view(), name="datasets"),
     path(_ONE, data_api.DatasetDetail.as_view(), name="dataset"),
+    path("deletions/<uuid:deletion_id>", data_api.DeletionDetail.as_view(), name="deletion"),
     path(f"{_ONE}/examples", data_api.DatasetExamples.as_view(), name="dataset-examples"),
     path(f"{_ONE}/changes", change_api.DatasetChanges.as_view(), name="dataset-changes"),
     path("changes/<uuid:change_id>", change_api.ChangeDetail.as_view(), name="change"),

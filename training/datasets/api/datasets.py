@@ -12,7 +12,7 @@ from rest_framework.response import Response
 from modelyard.core.http.pagination import Pages
 from tenants.api_base import TenantApiView
 from tenants.http import actor_of
-from training.datasets import selectors, services
+from training.datasets import deleted, selectors, services
 from training.datasets.api import door
 from training.datasets.wire import datasets as wire
 
@@ -67,6 +67,34 @@ class DatasetDetail(TenantApiView):
         """Return a dataset with its labels and what to know about it."""
         del request
         return Response(_dataset_body(dataset_id))
+
+    @extend_schema(
+        operation_id="datasets_delete",
+        request=wire.DatasetDeleteIn,
+        responses={202: wire.DatasetDeletionOut},
+        summary="Delete a dataset",
+    )
+    def delete(self, request: Request, dataset_id: uuid.UUID) -> Response:
+        """Delete a dataset for good; GET the deletion until its status is `done`."""
+        given = door.valid(wire.DatasetDeleteIn, request)
+        deletion = services.dataset_delete(
+            actor=actor_of(request), dataset_id=dataset_id, name=given["name"]
+        )
+        return Response(wire.DatasetDeletionOut(deletion).data, status=202)
+
+
+class DeletionDetail(TenantApiView):
+    """The deletion of a dataset."""
+
+    permissions = door.READ_WRITE
+
+    @extend_schema(
+        operation_id="deletions_get", responses=wire.DatasetDeletionOut, summary="Get a deletion"
+    )
+    def get(self, request: Request, deletion_id: uuid.UUID) -> Response:
+        """Return how far a deletion is."""
+        del request
+        return Response(wire.DatasetDeletionOut(deleted.deletion_get(deletion_id)).data)
 
 
 class DatasetExamples(TenantApiView):

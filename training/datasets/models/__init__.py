@@ -5,6 +5,7 @@ from __future__ import annotations
 from training.datasets.models.change import Change, ChangeRow
 from training.datasets.models.connector import Connector, Item, Pull
 from training.datasets.models.dataset import Dataset, Tally, WordList
+from training.datasets.models.deletion import Deletion
 from training.datasets.models.example import Example
 from training.datasets.models.search import SearchIndex, SearchRow
 from training.datasets.models.upload import Upload
@@ -24,6 +25,7 @@ __all__ = [
     "Connector",
     "Dataset",
     "DatasetVersion",
+    "Deletion",
     "Example",
     "Item",
     "Pull",

@@ -16,11 +16,14 @@ class Dataset(TenantOwned):
 
     Attributes:
         augmentation: What a freeze offers: `{"spec", "gain"}` once a gain was measured, or {}.
+        deleted_at: Since when nobody finds it; the row stays for what was trained on it.
     """
 
     name = models.CharField(_("name"), max_length=120)
     task = models.CharField(max_length=32, default="text_classification")
     augmentation = models.JSONField(default=dict)
+
+    deleted_at = models.DateTimeField(null=True)
 
     # Filled by `selectors.dataset_list` and `dataset_get`.
     example_count: int
@@ -28,7 +31,12 @@ class Dataset(TenantOwned):
 
     class Meta(TenantOwned.Meta):
         constraints = [
-            models.UniqueConstraint("tenant_id", Lower("name"), name="datasets_dataset_name"),
+            models.UniqueConstraint(
+                "tenant_id",
+                Lower("name"),
+                condition=models.Q(deleted_at=None),
+                name="datasets_dataset_name",
+            ),
             models.CheckConstraint(
                 condition=models.Q(task__in=TASKS), name="datasets_dataset_task"
             ),

@@ -19,6 +19,11 @@ from training.datasets.services.connectors import (
     connector_update,
 )
 from training.datasets.services.datasets import dataset_create
+from training.datasets.services.deletions import (
+    dataset_delete,
+    deletion_retry,
+    deletion_run,
+)
 from training.datasets.services.expiring import uploads_expire
 from training.datasets.services.imports import import_run
 from training.datasets.services.inspection import inspect_run
@@ -74,6 +79,9 @@ __all__ = [
     "connector_delete",
     "connector_update",
     "dataset_create",
+    "dataset_delete",
+    "deletion_retry",
+    "deletion_run",
     "import_run",
     "import_start",
     "inspect_run",

@@ -12,7 +12,7 @@ from django.db.models import Q
 from modelyard.core import clock, queue, storage
 from tenants import access
 from tenants.scoping.context import ops_scope
-from training.datasets.models import Change, DatasetVersion, Upload, Work
+from training.datasets.models import Change, DatasetVersion, Deletion, Upload, Work
 from training.datasets.services.clearing import STOPPED
 from training.datasets.services.uploads import upload_abandon
 
@@ -22,7 +22,10 @@ _OURS = re.compile(r"tenants/[0-9a-f-]{36}/uploads/[0-9a-f-]{36}/file")
 _TASKS = {Upload.Status.VERIFYING: "datasets.inspect", Upload.Status.IMPORTING: "datasets.import"}
 _VERSION_TASKS = {"freezing": "datasets.freeze", "deleting": "datasets.clear"}
 
-_WORK: dict[type[Work], tuple[str, str]] = {Change: ("datasets.change", "change_id")}
+_WORK: dict[type[Work], tuple[str, str]] = {
+    Change: ("datasets.change", "change_id"),
+    Deletion: ("datasets.delete", "deletion_id"),
+}
 """The task of each kind of work, and the name by which it takes the row's id."""
 
 

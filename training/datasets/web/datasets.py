@@ -14,6 +14,7 @@ from modelyard.core.errors import Invalid
 from tenants.http import actor_of, requires, tenant_of
 from training.datasets import services
 from training.datasets.views import datasets as views
+from training.datasets.views import deletions
 
 
 class DatasetForm(forms.Form):
@@ -28,7 +29,7 @@ class DatasetForm(forms.Form):
 @requires("data.read")
 def dataset_list(request: HttpRequest) -> HttpResponse:
     """Show the workspace's datasets."""
-    context = views.list_context(request.GET.get("cursor", ""))
+    context = views.list_context(request.GET.get("cursor", "")) | deletions.open_context()
     return render(request, "datasets/list.html", context)
 
 

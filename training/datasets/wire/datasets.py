@@ -24,6 +24,23 @@ class DatasetOut(serializers.Serializer[object]):
     version_count = serializers.IntegerField()
 
 
+class DatasetDeleteIn(BodySerializer):
+    """That a dataset is to be deleted, by somebody who means it."""
+
+    name = serializers.CharField(max_length=120)
+
+
+class DatasetDeletionOut(serializers.Serializer[object]):
+    """How far the deletion of a dataset is."""
+
+    id = serializers.UUIDField()
+    dataset_id = serializers.UUIDField()
+    status = serializers.CharField()
+    done = serializers.IntegerField()
+    total = serializers.IntegerField()
+    finished_at = serializers.DateTimeField(allow_null=True)
+
+
 class FindingOut(serializers.Serializer[object]):
     """Something to know before training."""
 
