@@ -36,6 +36,7 @@ HARMLESS = frozenset(
         ("datasets_example", "content_hash"),
         ("datasets_example", "group_hash"),
         ("datasets_datasetversion", "content_hash"),
+        ("datasets_item", "digest"),
         ("tenants_idempotencyrecord", "request_hash"),
         ("trail_seal", "hash"),
     }

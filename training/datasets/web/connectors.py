@@ -27,7 +27,16 @@ class ConnectorForm(forms.Form):
     schedule = forms.ChoiceField(
         label=lazy("Pull"), choices=Connector.Schedule.choices, initial=Connector.Schedule.NONE
     )
-    field_order = ("name", "url", "endpoint", "bucket", "prefix", "region", "access_key")
+    field_order = (
+        "name",
+        "url",
+        "endpoint",
+        "bucket",
+        "prefix",
+        "region",
+        "access_key",
+        "secret_key",
+    )
 
     def config(self) -> dict[str, Any]:
         """Return the fields of the kind alone."""
