@@ -23,6 +23,7 @@ from training.datasets.models import (
     ComparisonRow,
     Connector,
     Dataset,
+    DatasetExport,
     DatasetVersion,
     Deletion,
     Example,
@@ -179,6 +180,17 @@ def make_everything(tenant: Tenant) -> dict[str, object]:
         deletion = Deletion.objects.create(dataset=gone, status="failed", moved_at=clock.now())
     return {
         "export_id": export.pk,
+        "rows_export_id": DatasetExport.objects.create(
+            dataset=dataset,
+            format="csv",
+            filename="a.csv",
+            status="done",
+            actor="user:1",
+            moved_at=clock.now(),
+            rows=1,
+            bytes=10,
+            storage_key=upload.storage_key,
+        ).pk,
         "dataset_id": dataset.pk,
         "connector_id": pull.connector_id,
         "pull_id": pull.pk,

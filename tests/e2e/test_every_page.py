@@ -96,6 +96,7 @@ UNOPENED = (
     "token",
     "link",
     "export_id",
+    "rows_export_id",
     "invitation_id",
     "member_id",
 )

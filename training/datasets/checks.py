@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
 from training.datasets import encodings
-from training.datasets.formats.records import Entry, Fault, Source, shown
+from training.datasets.formats.records import Entry, Fault, Source, in_member, shown
 
 MAX_TEXT = 100_000
 MAX_LABEL = 200
@@ -40,13 +40,17 @@ def rows(found: Iterable[Entry | Fault], source: Source) -> Iterator[Row | Fault
     keep = None if source.keep is None else frozenset(source.keep)
     sparse = source.format in {"csv", "xlsx", "autotrain", "vertex"}
     for one in found:
-        yield one if isinstance(one, Fault) else _checked(one, source, keep, sparse=sparse)
+        if isinstance(one, Fault):
+            yield one
+            continue
+        row = _checked(one, source, keep, sparse=sparse)
+        yield in_member(row, one.member) if one.member and isinstance(row, Fault) else row
 
 
 def _checked(
     entry: Entry, source: Source, keep: frozenset[str] | None, *, sparse: bool
 ) -> Row | Fault:
-    line, values = entry
+    line, values = entry.line, entry.values
     text = values.get(source.text)
     if source.format == "xlsx" and isinstance(text, int | float):
         text = _as_text(text)

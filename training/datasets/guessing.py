@@ -125,6 +125,11 @@ def guess_label(
     for index, name in enumerate(columns):
         values = {cell.strip() for cell in _column(rows, index)} - {""}
         short = all(len(value) <= MAX_LABEL // 4 for value in values)
-        if name != text and short and 2 <= len(values) <= max(2, len(rows) // 2):
+        if (
+            name != text
+            and short
+            and kind_of([*values]) != "nested"
+            and 2 <= len(values) <= max(2, len(rows) // 2)
+        ):
             few.append((all(value.isnumeric() for value in values), len(values), name))
     return min(few)[2] if few else None

@@ -101,7 +101,9 @@ def _with_columns(
     text = wish.text if wish.text in columns else guess_text(columns, rows)
     given = wish.label is not None and (wish.label in columns or not wish.label)
     label = (wish.label or None) if given else guess_label(columns, rows, text or "")
-    keep = wish.keep if wish.keep is None else [one for one in wish.keep if one in columns]
+    kept = [one for one in wish.keep or [] if one in columns]
+    # Names of another reading of the file are no choice about this one's columns.
+    keep = None if wish.keep is None or (wish.keep and not kept) else kept
     return replace(source, text=text or "", label=label if label != text else None, keep=keep)
 
 

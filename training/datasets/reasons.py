@@ -100,6 +100,21 @@ FILE: Mapping[str, Promise] = {
         "README.md of the folder isn't valid YAML at its start (%(why)s). Repair it, or leave it "
         "out."
     ),
+    "export_count": lazy(
+        "%(found)s of %(expected)s rows were written, so there is no file. Export again, and tell "
+        "us if it happens once more."
+    ),
+    "txt_line_break": lazy(
+        "The text of row %(row)s has a line break, and a text file has one row a line. Choose "
+        "another format."
+    ),
+    "sheet_too_many": lazy(
+        "A spreadsheet holds %(most)s rows; here are %(rows)s. Choose CSV or Parquet."
+    ),
+    "sheet_cell": lazy(
+        "Row %(row)s has a text that a spreadsheet can't hold (over %(most)s characters, or with "
+        "characters it changes). Choose CSV or Parquet."
+    ),
     "pdf_file": lazy("This is a PDF. Upload the data as CSV, TSV, JSON Lines or JSON."),
     "binary_file": lazy(
         "This isn't text, or not in the encoding %(encoding)s. Upload CSV, TSV, JSON Lines or "

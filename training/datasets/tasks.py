@@ -92,6 +92,12 @@ def pulls_due() -> None:
     services.uploads_go_on()
 
 
+@shared_task(name="datasets.export", base=TenantTask, queue="imports")
+def export(*, tenant_id: str, rows_export_id: str) -> None:
+    """Write an export's file."""
+    services.export_run(tenant_id=uuid.UUID(tenant_id), rows_export_id=uuid.UUID(rows_export_id))
+
+
 @shared_task(name="datasets.sweep", base=SystemTask, queue="system")
 def sweep() -> None:
     """Ring again for what was lost."""

@@ -7,6 +7,7 @@ from django.urls import URLPattern, path
 from training.datasets.api import changes as change_api
 from training.datasets.api import connectors as connector_api
 from training.datasets.api import datasets as data_api
+from training.datasets.api import exports as export_api
 from training.datasets.api import uploads as upload_api
 from training.datasets.api import versions as version_api
 from training.datasets.web import (
@@ -14,6 +15,7 @@ from training.datasets.web import (
     connectors,
     datasets,
     deletions,
+    exports,
     imports,
     rows,
     versions,
@@ -60,6 +62,9 @@ pages: list[URLPattern] = [
     path(f"{_ONE}/changes/new", changes.change_new, name="change_new"),
     path(f"{_CHANGE}/progress", changes.change_progress, name="change_progress"),
     path(f"{_CHANGE}/undo", changes.change_undo, name="change_undo"),
+    path(f"{_ONE}/exports", exports.export_list, name="exports"),
+    path(f"{_ONE}/exports/start", exports.export_start, name="export_start"),
+    path(f"{_ONE}/exports/<uuid:rows_export_id>/file", exports.export_file, name="export_file"),
     path(f"{_ONE}/freeze", versions.dataset_freeze, name="freeze"),
     path(f"{_ONE}/import", imports.import_upload, name="import"),
     path(f"{_UPLOAD}/", imports.import_map, name="map"),
@@ -137,4 +142,15 @@ api: list[URLPattern] = [
     path("pulls/<uuid:pull_id>", connector_api.PullDetail.as_view(), name="pull"),
     path("pulls/<uuid:pull_id>/cancel", connector_api.PullCancel.as_view(), name="pull-cancel"),
     path("pulls/<uuid:pull_id>/items", connector_api.PullItems.as_view(), name="pull-items"),
+    path(f"{_ONE}/exports", export_api.DatasetExports.as_view(), name="dataset-exports"),
+    path(
+        f"{_ONE}/exports/<uuid:rows_export_id>",
+        export_api.ExportDetail.as_view(),
+        name="dataset-export",
+    ),
+    path(
+        f"{_ONE}/exports/<uuid:rows_export_id>/file",
+        export_api.ExportFile.as_view(),
+        name="dataset-export-file",
+    ),
 ]

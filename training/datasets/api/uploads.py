@@ -227,7 +227,7 @@ class UploadImport(TenantApiView):
             upload_id=upload_id,
             text=given["text"],
             label=given.get("label"),
-            reading={name: given[name] for name in GUESSED if name in given},
+            reading={name: given[name] for name in (*GUESSED, "keep") if name in given},
         )
         return Response(wire.upload_body(upload))
 

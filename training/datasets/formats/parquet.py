@@ -34,6 +34,9 @@ def parquet_records(binary: BinaryIO, size: int) -> Iterator[Entry | Fault]:
             refuse_bomb(decoded, size)
             for values in batch.to_pylist():
                 number += 1
+                # A dictionary's bytes count once in a batch, and here as often as they are used.
+                decoded += sum(len(one) for one in values.values() if isinstance(one, str | bytes))
+                refuse_bomb(decoded, size)
                 yield Entry(number, {name: _plain(value) for name, value in values.items()})
     except (pa.ArrowException, OSError, ValueError) as error:
         raise FileRefused("parquet_broken", why=str(error)[:200], row=number + 1) from error

@@ -9,7 +9,7 @@ import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from typing import BinaryIO, TextIO, cast
 
-from training.datasets.formats import FORMATS, archives, huggingface, vertex
+from training.datasets.formats import FORMATS, archives, guards, huggingface, vertex
 from training.datasets.formats.conll import conll_records
 from training.datasets.formats.delimited import csv_records
 from training.datasets.formats.json_files import JsonList, jsonl_records
@@ -23,6 +23,7 @@ from training.datasets.formats.records import (
     Lines,
     Source,
     column_names,
+    in_member,
     open_text,
     shown,
 )
@@ -109,13 +110,9 @@ def _carrier(member: str, source: Source) -> str:
 
 
 def _of_member(name: str, found: Found) -> Found:
-    """Say in each fault which file of the archive it is in."""
+    """Note in each which file of the archive it is in."""
     for one in found:
-        if isinstance(one, Fault):
-            column = f"{shown(name)}: {one.column}" if one.column else shown(name)
-            yield Fault(one.line, column, one.code, one.value, one.detail)
-        else:
-            yield one
+        yield in_member(one, name) if isinstance(one, Fault) else one._replace(member=name)
 
 
 def _member(stream: BinaryIO, name: str, source: Source) -> Found:
@@ -201,18 +198,29 @@ def _named(found: Iterable[Cells | Fault], source: Source) -> Found:
         FileRefused: `column_missing` when the file hasn't the columns that were chosen.
     """
     columns: list[str] = []
+    guarded = False
     for record in found:
         if isinstance(record, Fault):
             yield _with_name(record, columns)
         elif source.format == "vertex":
             yield _entry(record, vertex.columns(max(2, len(record.cells))))
         elif not columns:
-            columns = column_names([str(cell) for cell in record.cells], header=source.header)
+            names = [str(cell) for cell in record.cells]
+            guarded = source.header and guards.is_guarded(names)
+            if guarded:
+                names = guards.restored(names[:-1], names[-1].removeprefix(guards.COLUMN))
+            columns = column_names(names, header=source.header)
             _require(columns, source)
             if not source.header:
                 yield _entry(record, columns)
         else:
-            yield _entry(record, columns)
+            yield _entry(_unguarded(record) if guarded else record, columns)
+
+
+def _unguarded(record: Cells) -> Cells:
+    """Take away the apostrophes that an export of ours put there, as its last cell says."""
+    *cells, marks = [str(cell) for cell in record.cells] or [""]
+    return Cells(record.line, guards.restored(cells, marks))
 
 
 def _entry(record: Cells, columns: Sequence[str]) -> Entry | Fault:

@@ -72,6 +72,12 @@ class Fault:
     detail: Mapping[str, object] = field(default_factory=dict)
 
 
+def in_member(fault: Fault, member: str) -> Fault:
+    """Say in a fault which file of an archive it is in."""
+    column = f"{shown(member)}: {fault.column}" if fault.column else shown(member)
+    return Fault(fault.line, column, fault.code, fault.value, fault.detail)
+
+
 class Cells(NamedTuple):
     """A record without names (CSV, spreadsheets), and the line it starts on."""
 
@@ -80,10 +86,14 @@ class Cells(NamedTuple):
 
 
 class Entry(NamedTuple):
-    """A record with named values, and the line it starts on (Parquet: its number)."""
+    """A record with named values, and the line it starts on (Parquet: its number).
+
+    `member` is the file of an archive of several that it is in.
+    """
 
     line: int
     values: dict[str, object]
+    member: str = ""
 
 
 class Line(NamedTuple):

@@ -7,6 +7,7 @@ from training.datasets.models.connector import Connector, Item, Pull
 from training.datasets.models.dataset import Dataset, Tally, WordList
 from training.datasets.models.deletion import Deletion
 from training.datasets.models.example import Example
+from training.datasets.models.export import DatasetExport
 from training.datasets.models.search import SearchIndex, SearchRow
 from training.datasets.models.upload import Upload
 from training.datasets.models.version import (
@@ -24,6 +25,7 @@ __all__ = [
     "ComparisonRow",
     "Connector",
     "Dataset",
+    "DatasetExport",
     "DatasetVersion",
     "Deletion",
     "Example",

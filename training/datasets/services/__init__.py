@@ -25,6 +25,7 @@ from training.datasets.services.deletions import (
     deletion_run,
 )
 from training.datasets.services.expiring import uploads_expire
+from training.datasets.services.exporting import export_cancel, export_run, export_start
 from training.datasets.services.imports import import_run
 from training.datasets.services.inspection import inspect_run
 from training.datasets.services.labels import labels_apply
@@ -82,6 +83,9 @@ __all__ = [
     "dataset_delete",
     "deletion_retry",
     "deletion_run",
+    "export_cancel",
+    "export_run",
+    "export_start",
     "import_run",
     "import_start",
     "inspect_run",

@@ -12,7 +12,14 @@ from django.db.models import Q
 from modelyard.core import clock, queue, storage
 from tenants import access
 from tenants.scoping.context import ops_scope
-from training.datasets.models import Change, DatasetVersion, Deletion, Upload, Work
+from training.datasets.models import (
+    Change,
+    DatasetExport,
+    DatasetVersion,
+    Deletion,
+    Upload,
+    Work,
+)
 from training.datasets.services.clearing import STOPPED
 from training.datasets.services.uploads import upload_abandon
 
@@ -25,6 +32,7 @@ _VERSION_TASKS = {"freezing": "datasets.freeze", "deleting": "datasets.clear"}
 _WORK: dict[type[Work], tuple[str, str]] = {
     Change: ("datasets.change", "change_id"),
     Deletion: ("datasets.delete", "deletion_id"),
+    DatasetExport: ("datasets.export", "rows_export_id"),
 }
 """The task of each kind of work, and the name by which it takes the row's id."""
 

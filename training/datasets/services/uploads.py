@@ -15,6 +15,7 @@ from tenants import access, audit
 from tenants.access import Actor
 from tenants.scoping.context import tenant_scope
 from training.datasets import encodings, selectors
+from training.datasets.formats import FORMATS
 from training.datasets.formats.records import Source
 from training.datasets.models import Dataset, DatasetVersion, Upload
 from training.datasets.services import clearing
@@ -66,8 +67,11 @@ def upload_inspect_again(
     encoding: str | None = None,
     delimiter: str | None = None,
     header: bool | None = None,
+    parts: Mapping[str, Any] | None = None,
 ) -> Upload:
     """Look at the file again with what the user set by hand; needs an open scope.
+
+    `parts` may name `format`, `member`, `text`, `label` ('': none) and `keep` (columns).
 
     Raises:
         Invalid: `encoding_unknown`, `delimiter_unknown`.
@@ -75,23 +79,31 @@ def upload_inspect_again(
     """
     access.require(actor, "data.write")
     upload = selectors.upload_get(upload_id)
-    wish = {"encoding": encoding, "delimiter": delimiter, "header": header}
+    wish = {"encoding": encoding, "delimiter": delimiter, "header": header, **(parts or {})}
     _check_reading(wish)
     chosen = {name: value for name, value in wish.items() if value is not None}
     UPLOAD.require(
         upload,
         Status.VERIFYING,
         mapping=chosen,
+        error_code="",
+        error_data={},
         moved_at=clock.now(),
         attempt=0,
         lease_until=None,
     )
-    audit.record(actor, "upload.reread", upload, filename=upload.filename, **chosen)
+    said = {name: value for name, value in chosen.items() if isinstance(value, str | bool)}
+    audit.record(actor, "upload.reread", upload, filename=upload.filename, **said)
     _ring("datasets.inspect", upload)
     return upload
 
 
 def _check_reading(wish: Mapping[str, object]) -> None:
+    if wish.get("format") is not None and wish["format"] not in FORMATS:
+        raise Invalid(
+            _("Choose one of these formats: %(all)s.") % {"all": ", ".join(FORMATS)},
+            code="format_unknown",
+        )
     encoding, delimiter = wish.get("encoding"), wish.get("delimiter")
     if encoding is not None and encoding not in encodings.CODECS:
         raise Invalid(
@@ -120,7 +132,8 @@ def import_start(
         upload_id: Which; its status is `mapping`.
         text: Column that holds the text.
         label: Column that holds the label; None for unlabelled texts.
-        reading: `encoding`, `delimiter`, `header`, where the guesses are wrong.
+        reading: `encoding`, `delimiter`, `header`, where the guesses are wrong; `keep`: names of
+            the other columns that are kept, all without it.
 
     Raises:
         Invalid: `column_missing`, `columns_same`, `encoding_unknown`, `delimiter_unknown`.
@@ -139,7 +152,7 @@ def import_start(
     _check_reading(changes)
     guessed = Source(**upload.preview["source"])
     source = replace(guessed, **changes, text=text, label=label or None)
-    as_seen = replace(guessed, text=text, label=source.label) == source
+    as_seen = replace(guessed, text=text, label=source.label, keep=source.keep) == source
     _check_columns(source, upload.preview["columns"] if as_seen else None)
     Dataset.objects.select_for_update().get(pk=upload.dataset_id)
     if DatasetVersion.objects.filter(dataset=upload.dataset_id, status="freezing").exists():

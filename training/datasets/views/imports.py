@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from training.datasets import reasons
+from training.datasets.formats import TEXTUAL
 from training.datasets.models import Upload
+from training.datasets.views.exports import TITLES
 
 
 def mapping_context(upload: Upload, posted: Mapping[str, str]) -> dict[str, Any]:
@@ -13,11 +16,13 @@ def mapping_context(upload: Upload, posted: Mapping[str, str]) -> dict[str, Any]
     preview = upload.preview
     source = preview["source"]
     roles = {source["text"]: "text", source["label"]: "label"}
+    keep = source.get("keep")
+    others = dict.fromkeys(preview["columns"] if keep is None else keep, "keep")
     columns = [
         {
             "index": index,
             "name": name,
-            "role": posted.get(f"role_{index}", roles.get(name, "ignore")),
+            "role": posted.get(f"role_{index}", {**others, **roles}.get(name, "ignore")),
             **facts,
         }
         for index, (name, facts) in enumerate(
@@ -27,7 +32,18 @@ def mapping_context(upload: Upload, posted: Mapping[str, str]) -> dict[str, Any]
     delimiter = source["delimiter"]
     return {
         "encoding": source["encoding"],
-        "is_csv": source["format"] == "csv",
+        "is_csv": source["format"] in {"csv", "autotrain"},
+        "is_text": source["format"] in TEXTUAL,
+        "format": source["format"],
+        "formats": [(name, TITLES[name]) for name in preview.get("formats", [])],
+        "member": source.get("member", ""),
+        "members": preview.get("members", []),
+        "stored": preview.get("stored", []),
+        "refused": [
+            {"line": line, "column": column, "reason": reasons.row_sentence(code, detail)}
+            for line, column, code, _value, detail in preview.get("refused_rows", [])
+        ],
+        "looked_at": preview.get("looked_at", 0),
         "delimiter": "tab" if delimiter == "\t" else delimiter,
         "header": source["header"],
         "columns": columns,

@@ -22,7 +22,12 @@ from training.datasets.models import Upload
 from training.datasets.views import imports as views
 from training.datasets.wire import uploads as wire
 
-ROLES = (("ignore", lazy("Not imported")), ("text", lazy("Text")), ("label", lazy("Label")))
+ROLES = (
+    ("keep", lazy("Kept beside")),
+    ("text", lazy("Text")),
+    ("label", lazy("Label")),
+    ("ignore", lazy("Not imported")),
+)
 
 
 DELIMITERS = (
@@ -82,9 +87,13 @@ def import_map(request: HttpRequest, dataset_id: uuid.UUID, upload_id: uuid.UUID
     slug = tenant_of(request).slug
     if request.method == "POST":
         try:
-            text, label = _roles(request, upload)
+            text, label, keep = _roles(request, upload)
             services.import_start(
-                actor=actor_of(request), upload_id=upload.pk, text=text, label=label
+                actor=actor_of(request),
+                upload_id=upload.pk,
+                text=text,
+                label=label,
+                reading={"keep": keep},
             )
         except DomainError as error:
             return _map_page(request, upload, error)
@@ -106,6 +115,9 @@ def _map_page(
             "encodings": [(name, name.upper()) for name in encodings.CODECS],
             "delimiters": DELIMITERS,
         }
+        refusal = wire.refusal(upload)
+        if refusal is not None:
+            context["problem"] = {"title": _("Not read that way"), "status": 422, **refusal}
     else:
         context |= {**_progress_context(upload), "step": "import"}
     if error is not None:
@@ -118,19 +130,23 @@ def _map_page(
     return render(request, "datasets/import.html", context, status=error.status if error else 200)
 
 
-def _roles(request: HttpRequest, upload: Upload) -> tuple[str, str | None]:
-    """Return the text and label columns that the form names."""
-    chosen: dict[str, list[str]] = {"text": [], "label": []}
+def _chosen(request: HttpRequest, upload: Upload) -> dict[str, list[str]]:
+    """Return the columns of each role that the form names."""
+    chosen: dict[str, list[str]] = {"text": [], "label": [], "keep": [], "ignore": []}
     for index, name in enumerate(upload.preview.get("columns", [])):
-        role = request.POST.get(f"role_{index}", "ignore")
-        if role in chosen:
-            chosen[role].append(name)
+        chosen.get(request.POST.get(f"role_{index}", "keep"), []).append(name)
+    return chosen
+
+
+def _roles(request: HttpRequest, upload: Upload) -> tuple[str, str | None, list[str]]:
+    """Return the text and label columns that the form names, and those kept beside."""
+    chosen = _chosen(request, upload)
     if len(chosen["text"]) != 1 or len(chosen["label"]) > 1:
         raise Invalid(
             _("Choose exactly one column as the text, and one or none as the label."),
             code="columns_unclear",
         )
-    return chosen["text"][0], next(iter(chosen["label"]), None)
+    return chosen["text"][0], next(iter(chosen["label"]), None), chosen["keep"]
 
 
 @require_POST
@@ -148,10 +164,23 @@ def import_inspect(
             encoding=request.POST.get("encoding") or None,
             delimiter="\t" if delimiter == "tab" else delimiter,
             header=request.POST.get("header") == "on" if delimiter is not None else None,
+            parts=_parts(request, upload),
         )
     except DomainError as error:
         return _map_page(request, upload, error)
     return redirect("datasets:map", tenant_of(request).slug, dataset_id, upload.pk)
+
+
+def _parts(request: HttpRequest, upload: Upload) -> dict[str, Any]:
+    """Return format, part and columns as the form has them; what it doesn't name is guessed."""
+    parts: dict[str, Any] = {"member": request.POST.get("member") or None}
+    if request.POST.get("format", "") != upload.format:
+        return {**parts, "format": request.POST.get("format") or None}
+    chosen = _chosen(request, upload)
+    if "role_0" in request.POST and len(chosen["text"]) == 1:
+        label = next(iter(chosen["label"]), "")
+        parts |= {"text": chosen["text"][0], "label": label, "keep": chosen["keep"]}
+    return {**parts, "format": upload.mapping.get("format")}
 
 
 @require_GET

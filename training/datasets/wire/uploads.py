@@ -145,6 +145,12 @@ class ImportIn(BodySerializer):
         max_length=1, allow_blank=True, required=False, trim_whitespace=False
     )
     header = serializers.BooleanField(required=False)
+    keep = serializers.ListField(
+        child=serializers.CharField(max_length=255, trim_whitespace=False),
+        max_length=2_000,
+        required=False,
+        help_text="Other columns that are kept beside text and label; without it, all.",
+    )
 
 
 class InspectIn(BodySerializer):
