@@ -19,6 +19,7 @@ from tests.factories_members import make_invitation, make_place
 from training.datasets.models import (
     Change,
     ChangeRow,
+    Check,
     Comparison,
     ComparisonRow,
     Connector,
@@ -27,6 +28,7 @@ from training.datasets.models import (
     DatasetVersion,
     Deletion,
     Example,
+    Flag,
     Item,
     Pull,
     SearchRow,
@@ -60,6 +62,11 @@ def _dataset(tenant: Tenant) -> tuple[Dataset, Upload, Project, DatasetVersion, 
     ChangeRow.objects.create(
         change=change, example=example, before={"tags": []}, after={"tags": ["seen"]}
     )
+    check = Check.objects.create(
+        dataset=dataset, kind="noise", status="done", moved_at=now, asked_at=now, rows_seen=1,
+        result={"rows": 1, "kinds": {"empty": 1, "mojibake": 0, "html": 0}},
+    )  # fmt: skip
+    Flag.objects.create(source=check, example=example, data={"kinds": ["empty"]})
     project = Project.objects.create(
         dataset=dataset, name="queue",
         labels=[{"name": "bad", "key": "1"}, {"name": "good", "key": "2"}],

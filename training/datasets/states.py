@@ -52,3 +52,15 @@ CHANGE = StateMachine(
 )
 """A change that is stopped while it runs, or fails, is undone: nothing half-done stays."""
 SPLITS = ("train", "validation", "test")
+CHECKS = (
+    "labels",
+    "lengths",
+    "language",
+    "repeats",
+    "near",
+    "conflicts",
+    "noise",
+    "personal",
+    "leakage",
+)
+"""The questions about a dataset's health, in the order of the page."""

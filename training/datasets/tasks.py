@@ -98,6 +98,12 @@ def export(*, tenant_id: str, rows_export_id: str) -> None:
     services.export_run(tenant_id=uuid.UUID(tenant_id), rows_export_id=uuid.UUID(rows_export_id))
 
 
+@shared_task(name="datasets.check", base=TenantTask, queue="imports")
+def check(*, tenant_id: str, check_id: str) -> None:
+    """Run a check of a dataset's health."""
+    services.check_run(tenant_id=uuid.UUID(tenant_id), check_id=uuid.UUID(check_id))
+
+
 @shared_task(name="datasets.sweep", base=SystemTask, queue="system")
 def sweep() -> None:
     """Ring again for what was lost."""

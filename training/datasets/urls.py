@@ -5,6 +5,7 @@ from __future__ import annotations
 from django.urls import URLPattern, path
 
 from training.datasets.api import changes as change_api
+from training.datasets.api import checks as check_api
 from training.datasets.api import connectors as connector_api
 from training.datasets.api import datasets as data_api
 from training.datasets.api import exports as export_api
@@ -16,6 +17,7 @@ from training.datasets.web import (
     datasets,
     deletions,
     exports,
+    health,
     imports,
     rows,
     versions,
@@ -65,6 +67,11 @@ pages: list[URLPattern] = [
     path(f"{_ONE}/exports", exports.export_list, name="exports"),
     path(f"{_ONE}/exports/start", exports.export_start, name="export_start"),
     path(f"{_ONE}/exports/<uuid:rows_export_id>/file", exports.export_file, name="export_file"),
+    path(f"{_ONE}/health", health.health, name="health"),
+    path(f"{_ONE}/health/run", health.health_run, name="health_run"),
+    path(f"{_ONE}/health/fix", health.health_fix, name="health_fix"),
+    path(f"{_ONE}/health/apply", health.health_apply, name="health_apply"),
+    path(f"{_ONE}/health/undo", health.health_undo, name="health_undo"),
     path(f"{_ONE}/freeze", versions.dataset_freeze, name="freeze"),
     path(f"{_ONE}/import", imports.import_upload, name="import"),
     path(f"{_UPLOAD}/", imports.import_map, name="map"),
@@ -87,6 +94,7 @@ api: list[URLPattern] = [
     path("datasets", data_api.DatasetList.as_view(), name="datasets"),
     path(_ONE, data_api.DatasetDetail.as_view(), name="dataset"),
     path("deletions/<uuid:deletion_id>", data_api.DeletionDetail.as_view(), name="deletion"),
+    path(f"{_ONE}/checks", check_api.DatasetChecks.as_view(), name="dataset-checks"),
     path(f"{_ONE}/examples", data_api.DatasetExamples.as_view(), name="dataset-examples"),
     path(f"{_ONE}/changes", change_api.DatasetChanges.as_view(), name="dataset-changes"),
     path("changes/<uuid:change_id>", change_api.ChangeDetail.as_view(), name="change"),

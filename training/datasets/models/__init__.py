@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from training.datasets.models.change import Change, ChangeRow
+from training.datasets.models.check import Check, Flag
 from training.datasets.models.connector import Connector, Item, Pull
 from training.datasets.models.dataset import Dataset, Tally, WordList
 from training.datasets.models.deletion import Deletion
@@ -21,6 +22,7 @@ from training.datasets.models.work import Work
 __all__ = [
     "Change",
     "ChangeRow",
+    "Check",
     "Comparison",
     "ComparisonRow",
     "Connector",
@@ -29,6 +31,7 @@ __all__ = [
     "DatasetVersion",
     "Deletion",
     "Example",
+    "Flag",
     "Item",
     "Pull",
     "SearchIndex",

@@ -11,6 +11,7 @@ from training.datasets.services.changes import (
     change_start,
     change_undo,
 )
+from training.datasets.services.checks import check_cancel, check_run, checks_start
 from training.datasets.services.clearing import rows_clear
 from training.datasets.services.comparing import compare_run, comparison_start
 from training.datasets.services.connectors import (
@@ -26,6 +27,7 @@ from training.datasets.services.deletions import (
 )
 from training.datasets.services.expiring import uploads_expire
 from training.datasets.services.exporting import export_cancel, export_run, export_start
+from training.datasets.services.fixes import FIXES
 from training.datasets.services.imports import import_run
 from training.datasets.services.inspection import inspect_run
 from training.datasets.services.labels import labels_apply
@@ -69,10 +71,14 @@ entitlements.count_by(plans.EXAMPLES, selectors.example_count)
 entitlements.count_by(plans.STORAGE_BYTES, selectors.stored_bytes)
 
 __all__ = [
+    "FIXES",
     "change_preview",
     "change_run",
     "change_start",
     "change_undo",
+    "check_cancel",
+    "check_run",
+    "checks_start",
     "clear_run",
     "compare_run",
     "comparison_start",

@@ -78,6 +78,17 @@ class ChangeRefused(Exception):
 
 
 KINDS: dict[str, Kind] = {}
+_AFTER: list[Callable[[uuid.UUID], None]] = []
+
+
+def after_add(follow: Callable[[uuid.UUID], None]) -> None:
+    """Have `follow(dataset_id)` called in the scope in which a change ends or is undone."""
+    _AFTER.append(follow)
+
+
+def _ended(dataset_id: uuid.UUID) -> None:
+    for follow in _AFTER:
+        follow(dataset_id)
 
 
 def kind_add(name: str, kind: Kind) -> None:
@@ -249,6 +260,7 @@ def _apply_all(claimed: work.Claim[Change], kind: Kind, edit: Edit) -> None:
             if len(rows) < CHUNK_ROWS:
                 changed = ChangeRow.objects.filter(change=change).count()
                 claimed.end("done", rows=changed)
+                _ended(change.dataset_id)
                 return
             last = rows[-1].pk
 
@@ -336,6 +348,7 @@ def _undo(claimed: work.Claim[Change]) -> None:
             kept += _undo_chunk(change, chunk)
             if len(chunk) < CHUNK_ROWS:
                 claimed.end("undone", kept=kept)
+                _ended(change.dataset_id)
                 return
             last = chunk[-1].pk
 

@@ -27,6 +27,7 @@ from training.datasets.formats.records import FileRefused
 from training.datasets.hashes import content_hash, group_hash, marks_of
 from training.datasets.models import Example, Upload
 from training.datasets.services import child
+from training.datasets.services.checks import checks_follow
 from training.datasets.services.claims import Claim, ClaimLost, claim
 from training.datasets.services.fetching import download
 from training.datasets.services.search import search_start
@@ -200,3 +201,4 @@ def _finish(claimed: Claim, tally: _Tally, fields: dict[str, Any]) -> None:
             **fields,
         )
         search_start(dataset_id=claimed.upload.dataset_id)
+        checks_follow(claimed.upload.dataset_id)
