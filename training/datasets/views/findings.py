@@ -112,11 +112,11 @@ def _lengths(result: Result, rows: int) -> Finding:
 def _language(result: Result, _rows: int) -> Finding:
     bars: Bars = list(result["languages"].items())[:15]
     if result["unsure"]:
-        bars.append((_("Too short to tell"), result["unsure"]))
+        bars.append((_("Can’t tell"), result["unsure"]))
     if not result["main"]:
-        sentence = _("The texts are too short to tell their language.")
+        sentence = _("The languages of these texts can’t be told.")
     elif not result["rows"]:
-        sentence = _("Every text that is long enough to tell is in “%(code)s”.")
+        sentence = _("Every text whose language can be told is in “%(code)s”.")
     else:
         sentence = ngettext(
             "Most texts are in “%(code)s”; %(n)s row is in another language.",
