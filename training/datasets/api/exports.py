@@ -12,7 +12,7 @@ from rest_framework.response import Response
 from modelyard.core import storage
 from tenants.api_base import TenantApiView
 from tenants.http import actor_of
-from training.datasets import selectors, services
+from training.datasets import exported, services
 from training.datasets.api import door
 from training.datasets.wire import exports as wire
 
@@ -23,9 +23,9 @@ class DatasetExports(TenantApiView):
     permissions = door.READ_WRITE
 
     @extend_schema(
-        operation_id="exports_create",
+        operation_id="dataset_exports_create",
         request=wire.ExportIn,
-        responses={201: wire.ExportOut},
+        responses={201: wire.DatasetExportOut},
         summary="Export a dataset's rows, or a frozen version's, in a format",
     )
     def post(self, request: Request, dataset_id: uuid.UUID) -> Response:
@@ -45,15 +45,17 @@ class ExportDetail(TenantApiView):
 
     permissions = door.READ_WRITE
 
-    @extend_schema(operation_id="exports_get", responses=wire.ExportOut, summary="Get an export")
+    @extend_schema(
+        operation_id="dataset_exports_get", responses=wire.DatasetExportOut, summary="Get an export"
+    )
     def get(self, request: Request, dataset_id: uuid.UUID, rows_export_id: uuid.UUID) -> Response:
         """Return an export."""
         del request
-        return Response(wire.export_body(selectors.export_get(dataset_id, rows_export_id)))
+        return Response(wire.export_body(exported.export_get(dataset_id, rows_export_id)))
 
     @extend_schema(
-        operation_id="exports_cancel",
-        responses={200: wire.ExportOut},
+        operation_id="dataset_exports_cancel",
+        responses={200: wire.DatasetExportOut},
         summary="Stop an export",
     )
     def delete(
@@ -72,7 +74,7 @@ class ExportFile(TenantApiView):
     permissions = door.READ_WRITE
 
     @extend_schema(
-        operation_id="exports_file",
+        operation_id="dataset_exports_file",
         responses={302: OpenApiResponse(description="To the file")},
         summary="Download an export",
     )
@@ -81,7 +83,7 @@ class ExportFile(TenantApiView):
     ) -> HttpResponseRedirect:
         """Redirect to the file."""
         del request
-        export = selectors.export_file(dataset_id, rows_export_id)
+        export = exported.export_file(dataset_id, rows_export_id)
         return HttpResponseRedirect(
             storage.presign_get(export.storage_key, filename=export.filename)
         )

@@ -21,7 +21,7 @@ from modelyard.core.errors import Conflict, Invalid
 from tenants import access, audit
 from tenants.access import Actor
 from tenants.scoping.context import tenant_scope
-from training.datasets import selectors
+from training.datasets import exported, selectors
 from training.datasets.formats import FORMATS
 from training.datasets.formats.records import FileRefused
 from training.datasets.formats.spooling import Layout, Spool, Written
@@ -102,7 +102,7 @@ def export_cancel(
         Conflict: It ended already.
         NotFound: No such export.
     """
-    return work.cancel(actor=actor, row=selectors.export_get(dataset_id, rows_export_id))
+    return work.cancel(actor=actor, row=exported.export_get(dataset_id, rows_export_id))
 
 
 def export_run(*, tenant_id: uuid.UUID, rows_export_id: uuid.UUID) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 from django.utils.translation import gettext_lazy as lazy
 
-from training.datasets import reasons, selectors
+from training.datasets import exported, reasons, selectors
 from training.datasets.models import DatasetExport
 from training.datasets.views.frame import frame_context
 
@@ -32,7 +32,7 @@ TITLES = {
 
 def exports_context(dataset_id: uuid.UUID) -> dict[str, Any]:
     """Return the context of `datasets/exports.html`."""
-    exports = list(selectors.export_list(dataset_id)[:SHOWN])
+    exports = list(exported.export_list(dataset_id)[:SHOWN])
     versions = selectors.version_list(dataset_id).filter(status="frozen")
     return {
         **frame_context(dataset_id, "exports"),

@@ -13,7 +13,7 @@ from django.views.decorators.http import require_GET, require_POST
 from modelyard.core import storage
 from modelyard.core.errors import DomainError
 from tenants.http import actor_of, requires, tenant_of
-from training.datasets import selectors, services
+from training.datasets import exported, services
 from training.datasets.views import exports as views
 
 
@@ -52,5 +52,5 @@ def export_file(
 ) -> HttpResponse:
     """Redirect to an export's file."""
     del request
-    export = selectors.export_file(dataset_id, rows_export_id)
+    export = exported.export_file(dataset_id, rows_export_id)
     return redirect(storage.presign_get(export.storage_key, filename=export.filename))

@@ -22,7 +22,7 @@ class ExportIn(BodySerializer):
     )
 
 
-class ExportOut(serializers.Serializer[object]):
+class DatasetExportOut(serializers.Serializer[object]):
     """An export: GET its `file` when its status is `done`."""
 
     id = serializers.UUIDField()
@@ -42,7 +42,7 @@ class ExportOut(serializers.Serializer[object]):
 
 
 def export_body(export: DatasetExport) -> dict[str, Any]:
-    """Return an export as `ExportOut` writes it."""
+    """Return an export as `DatasetExportOut` writes it."""
     names = (
         "id dataset_id version_id format filename status done total rows bytes sha256 created_at "
         "finished_at"
@@ -52,4 +52,4 @@ def export_body(export: DatasetExport) -> dict[str, Any]:
     if export.error_code:
         detail = reasons.file_sentence(export.error_code, export.error_data)
         facts["error"] = {"code": export.error_code, "detail": detail}
-    return dict(ExportOut(facts).data)
+    return dict(DatasetExportOut(facts).data)
