@@ -84,9 +84,13 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]
         return False
 
     def get_reauthentication_methods(self, user: Any) -> list[dict[str, Any]]:
-        """Let people without password and factor sign in again, by code or provider."""
+        """Ask for the second factor where one is set: who has the password must not get past it.
+
+        People without password and factor sign in again, by code or provider.
+        """
         methods: list[dict[str, Any]] = super().get_reauthentication_methods(user)
+        factors = [method for method in methods if method["id"] != "reauthenticate"]
         if methods or not user.is_authenticated:
-            return methods
+            return factors or methods
         again = {"id": "again", "description": _("Sign in again"), "url": reverse("identity:again")}
         return [again]

@@ -16,6 +16,7 @@ from allauth.mfa.totp.internal.auth import format_hotp_value, hotp_value
 from allauth.socialaccount.models import SocialAccount
 from django.contrib.auth.hashers import MD5PasswordHasher
 from django.core import mail
+from django.core.cache import cache
 from django.test import Client
 
 from modelyard.core import valkey
@@ -393,6 +394,28 @@ def test_an_old_sign_in_makes_no_key_until_it_is_confirmed() -> None:
     assert tenant.api_keys.count() == 0
     back = client.post(answer.headers["Location"], {"password": PASSWORD})
     assert back.headers["Location"] == path
+    assert client.post(path, fields, headers=referer).status_code == 200
+    assert tenant.api_keys.count() == 1
+
+
+def test_who_has_a_second_factor_confirms_with_it_and_the_password_alone_is_not_taken() -> None:
+    user = person()
+    client = sign_in(user)
+    secret = turn_app_on(client)
+    tenant = Membership.objects.get(user=user).tenant
+    path = f"/t/{tenant.slug}/keys/"
+    fields = {"name": "ci", "scopes": ["read"], "days": "90"}
+    referer = {"Referer": f"http://testserver{path}"}
+    aged(client)
+    asked = client.post(path, fields, headers=referer).headers["Location"]
+    led = client.post(asked, {"password": PASSWORD}).headers["Location"]
+    assert led.startswith("/accounts/2fa/reauthenticate/?next=")
+    client.post(path, fields, headers=referer)
+    assert tenant.api_keys.count() == 0
+    assert client.get(led).status_code == 200
+    cache.clear()  # half a minute later: no code of this moment was used before
+    answer = client.post(led, {"code": code_of_now(secret)})
+    assert answer.headers["Location"] == path
     assert client.post(path, fields, headers=referer).status_code == 200
     assert tenant.api_keys.count() == 1
 
