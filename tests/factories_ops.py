@@ -219,7 +219,7 @@ def running_worker(name: str) -> Iterator[None]:
 
 
 def _wait(url: str, process: subprocess.Popen[bytes], log: Path) -> None:
-    end = time.monotonic() + 60
+    end = time.monotonic() + 180  # seconds of a machine that may be very busy
     while time.monotonic() < end:
         if process.poll() is not None:
             break

@@ -78,7 +78,7 @@ def web_process(app: str = "modelyard.asgi:application", **more: str) -> Iterato
 
 
 def _wait_for(url: str, process: subprocess.Popen[bytes], log: Path) -> None:
-    end = time.monotonic() + 60
+    end = time.monotonic() + 180  # seconds of a machine that may be very busy
     while time.monotonic() < end:
         assert process.poll() is None, log.read_text()[-3000:]
         try:
