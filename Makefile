@@ -13,7 +13,7 @@ up: .venv/.ready  ## the whole product on this machine
 	$(BIN)/modelyard up $(ARGS)
 
 test: .venv/.ready-dev node_modules/.ready check  ## static checks and all tests, on real parts
-	$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup --no-loadscope-reorder $(ARGS)
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder $(ARGS)
 
 check: .venv/.ready-dev
 	$(BIN)/python -m ruff format --check .

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import os
 import shutil
+from functools import cache
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -68,18 +70,34 @@ def valkey_urls(part: str) -> dict[str, str]:
 os.environ.update(valkey_urls("tests"))
 
 
-@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Tell workers what belongs together: one of them has the site, the rest go file by file.
-
-    Two sites on a small machine make each other slow. Theirs is the longest way, so it is first.
-    """
+    """Start the long group first where several workers share the tests."""
     if WORKER:
-        for item in items:
-            on_site = "site" in getattr(item, "fixturenames", ())
-            group = "site" if on_site else str(item.path)
-            item.add_marker(pytest.mark.xdist_group(group))
         items.sort(key=lambda item: "site" not in getattr(item, "fixturenames", ()))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Give all tests of the running site to one worker, the rest file by file.
+
+    Several sites on a small machine make each other slow. (xdist's own groups do nothing with
+    pytest 9.2: they rename tests, which no longer can be.)
+    """
+    from xdist.scheduler import LoadFileScheduling  # where several workers share the tests
+
+    class OneSite(LoadFileScheduling):  # type: ignore[misc]
+        def _split_scope(self, nodeid: str) -> str:
+            return (
+                "site" if _on_site(nodeid.split("::", 1)[0]) else str(super()._split_scope(nodeid))
+            )
+
+    return OneSite(config, log)
+
+
+@cache
+def _on_site(file: str) -> bool:
+    text = (ROOT / file).read_text(encoding="utf-8")
+    return "site: RunningSite" in text or "visitor: Visitor" in text
 
 
 @pytest.hookimpl(trylast=True)

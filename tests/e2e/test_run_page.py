@@ -41,7 +41,7 @@ class Held:
 
     def next(self) -> Route:
         """Wait for a request."""
-        for _try in range(150):
+        for _try in range(600):
             if self.routes:
                 return self.routes.pop(0)
             self.page.wait_for_timeout(100)
