@@ -185,19 +185,13 @@ def make_everything(tenant: Tenant) -> dict[str, object]:
         pull = _pull(dataset)
         gone = Dataset.objects.create(name="gone", deleted_at=clock.now())
         deletion = Deletion.objects.create(dataset=gone, status="failed", moved_at=clock.now())
+        rows_export = DatasetExport.objects.create(
+            dataset=dataset, format="csv", filename="a.csv", status="done", actor="user:1",
+            moved_at=clock.now(), rows=1, bytes=10, storage_key=upload.storage_key,
+        )  # fmt: skip
     return {
         "export_id": export.pk,
-        "rows_export_id": DatasetExport.objects.create(
-            dataset=dataset,
-            format="csv",
-            filename="a.csv",
-            status="done",
-            actor="user:1",
-            moved_at=clock.now(),
-            rows=1,
-            bytes=10,
-            storage_key=upload.storage_key,
-        ).pk,
+        "rows_export_id": rows_export.pk,
         "dataset_id": dataset.pk,
         "connector_id": pull.connector_id,
         "pull_id": pull.pk,

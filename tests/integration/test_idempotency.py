@@ -31,7 +31,7 @@ from tenants.scoping.context import tenant_scope
 from tests.factories import bearer, make_key, make_tenant, owner_of, signed_in
 from tests.factories_objects import make_everything
 from training.datasets import services as datasets
-from training.datasets.models import Dataset, Example, Upload
+from training.datasets.models import Dataset, DatasetExport, DatasetVersion, Example, Pull, Upload
 from training.jobs.models import Run
 from training.labeling.models import Annotation, Task
 
@@ -150,6 +150,30 @@ def _queued(case: Case) -> dict[str, object]:
     return {}
 
 
+def _waiting_export(case: Case) -> dict[str, object]:
+    with tenant_scope(case.tenant.pk):
+        DatasetExport.objects.update(status="waiting")
+    return {}
+
+
+def _waiting_pull(case: Case) -> dict[str, object]:
+    with tenant_scope(case.tenant.pk):
+        Pull.objects.update(status="waiting")
+    return {}
+
+
+def _freezing(case: Case) -> dict[str, object]:
+    with tenant_scope(case.tenant.pk):
+        DatasetVersion.objects.update(status="freezing")
+    return {}
+
+
+def _named_version(case: Case) -> dict[str, object]:
+    with tenant_scope(case.tenant.pk):
+        version = DatasetVersion.objects.get(pk=case.known["version_id"])
+        return {"name": f"{version.dataset.name} v{version.number}"}
+
+
 def _export(case: Case) -> dict[str, object]:
     case.known["export_id"] = case.post("exports", {})["id"]
     return {}
@@ -179,6 +203,23 @@ READY: dict[str, Callable[[Case], dict[str, object]]] = {
     "uploads_inspect": _and(_inspected, {"header": True}),
     "uploads_import": _and(_inspected, {"text": "text", "label": "label"}),
     "versions_create": _rows,
+    "versions_describe": lambda _: {"notes": "Winter only."},
+    "versions_cancel": _freezing,
+    "versions_delete": _named_version,
+    "words_set": lambda _: {"csv": "good,fine"},
+    "changes_create": lambda _: {
+        "kind": "tag",
+        "params": {"selection": {"filters": {"label": "good"}}, "tag": "seen"},
+    },
+    "rows_add": lambda _: {"rows": [{"text": "a new one", "label": "good"}]},
+    "dataset_exports_create": lambda _: {"format": "csv"},
+    "dataset_exports_cancel": _waiting_export,
+    "connectors_create": lambda _: {
+        "name": "news",
+        "kind": "feed",
+        "url": "https://example.com/feed.xml",
+    },
+    "pulls_cancel": _waiting_pull,
     "deployments_create": lambda case: {
         "name": "other",
         "version_id": str(case.known["model_version_id"]),
