@@ -88,8 +88,9 @@ def _dataset(tenant: Tenant) -> tuple[Dataset, Upload, Project, DatasetVersion, 
     WordList.objects.create(dataset=dataset, entries={"fine": ["good"]})
     facts = {"text": "fine", "label": "good", "split": None}
     comparison = Comparison.objects.create(
-        dataset=dataset, before=version, status="done", moved_at=now, counts={"added": 1}
-    )
+        dataset=dataset, before=version, status="done", moved_at=now, counts={"added": 1},
+        files_key=storage.tenant_key(tenant.pk, "comparisons", "x"),
+    )  # fmt: skip
     ComparisonRow.objects.create(
         comparison=comparison, kind="added", seq=0, example_id=example.pk, after=facts
     )
