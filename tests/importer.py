@@ -15,17 +15,21 @@ from django.conf import settings
 
 from modelyard.core import ids
 from modelyard.core.queue import app
+from tenants.scoping.context import tenant_scope
 from tests import stack as session
 from tests.factories_datasets import again
 from tests.webserver import web_login
-from training.datasets.models import Upload
+from training.datasets.models import Dataset, SearchIndex, Upload
 
 OVER = {"done", "rejected", "abandoned"}
 
 
 @contextmanager
 def imports_worker(**more: str) -> Iterator[int]:
-    """Run the worker until the block ends, in which tasks go to it; yield its process id."""
+    """Run the worker until the block ends, in which tasks go to it; yield its process id.
+
+    At the end it is killed with all below it: it may be making rows searchable for minutes.
+    """
     mark = session.STATE / f"worker-{ids.new().hex}"
     env = {
         **os.environ,
@@ -41,15 +45,17 @@ def imports_worker(**more: str) -> Iterator[int]:
     command += ["-n", f"{mark.name}@%h", "-c", "1", "--without-gossip", "--without-mingle"]
     log = mark.with_suffix(".log")
     with log.open("wb") as output:
-        process = subprocess.Popen(command, env=env, stdout=output, stderr=output)
+        process = subprocess.Popen(
+            command, env=env, stdout=output, stderr=output, start_new_session=True
+        )
     try:
         wait(lambda: mark.with_suffix(".ready").exists(), 60, process, log)
         app.conf.task_always_eager = False
         yield process.pid
     finally:
         app.conf.task_always_eager = True
-        process.send_signal(signal.SIGTERM)
-        process.wait(30)
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
 
 
 def wait(
@@ -61,6 +67,17 @@ def wait(
         assert process.poll() is None, log.read_text()[-3000:]
         assert time.monotonic() < end, log.read_text()[-3000:]
         time.sleep(0.05)
+
+
+def searchable(dataset: Dataset) -> None:
+    """Wait until search covers all rows of a dataset."""
+    end = time.monotonic() + 1200
+    while time.monotonic() < end:
+        with tenant_scope(dataset.tenant_id):
+            if SearchIndex.objects.filter(dataset=dataset, status="done").exists():
+                return
+        time.sleep(0.2)
+    raise TimeoutError("search does not cover the rows")
 
 
 def ended(upload: Upload, status: str = "done") -> Upload:

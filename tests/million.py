@@ -17,7 +17,7 @@ from tenants.models import Tenant
 from tenants.scoping.context import tenant_scope
 from tests.factories import owner_of
 from tests.factories_datasets import make_dataset, send_file
-from tests.importer import ended, imports_worker
+from tests.importer import ended, imports_worker, searchable
 from tests.memory import Memory
 from training.datasets import selectors, services
 from training.datasets.models import Dataset, Example, Upload
@@ -70,16 +70,21 @@ class Imported:
     Attributes:
         memory: Most bytes that the worker and all processes below it had at once, resident.
         seconds: From the order to the end of the import.
+        search_seconds: From the order until all can be searched; 0 where nobody waited for it.
     """
 
     dataset: Dataset
     upload: Upload
     memory: int
     seconds: float
+    search_seconds: float
 
 
-def imported(tenant: Tenant, path: Path, count: int) -> Imported:
-    """Import the file of `count` rows by a real worker, which is there before the order."""
+def imported(tenant: Tenant, path: Path, count: int, *, search: bool = False) -> Imported:
+    """Import the file of `count` rows by a real worker, which is there before the order.
+
+    With `search`, wait until the worker has made all rows searchable, too.
+    """
     dataset, actor = make_dataset(tenant), owner_of(tenant)
     upload = send_file(actor, dataset, write(path, count).read_bytes(), path.name)
     with imports_worker(BILLING="off") as worker, Memory(worker) as memory:
@@ -87,9 +92,12 @@ def imported(tenant: Tenant, path: Path, count: int) -> Imported:
         with tenant_scope(tenant.pk):
             services.import_start(actor=actor, upload_id=upload.pk, text="text", label="label")
         upload = ended(upload)
+        if search:
+            searchable(dataset)
+        searched = (clock.now() - ordered).total_seconds() if search else 0.0
     assert upload.finished_at
     seconds = (upload.finished_at - ordered).total_seconds()
-    return Imported(dataset, upload, memory.most, seconds)
+    return Imported(dataset, upload, memory.most, seconds, searched)
 
 
 def check(tenant: Tenant, one: Imported, count: int) -> None:
