@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import random
 import re
 from pathlib import Path
 
@@ -12,12 +13,33 @@ from playwright.sync_api import Page, expect
 from tests.e2e.accessibility import serious_faults
 from tests.e2e.conftest import Visitor
 from tests.site import Account, sign_up
+from training.datasets.states import CHECKS
 
 pytestmark = pytest.mark.e2e
 
 SOON = 30_000
 GOOD, BAD = "Příliš žluťoučký kůň", "Zażółć gęślą jaźń"
-ROWS = [(f"{text}, {n}", label) for n in range(20) for text, label in ((GOOD, "ano"), (BAD, "ne"))]
+WORDS = [
+    "háček",
+    "čárka",
+    "říčka",
+    "žába",
+    "šátek",
+    "džbán",
+    "kůže",
+    "úterý",
+    "ňadra",
+    "žluč",
+    "věž",
+]
+
+
+def rows() -> list[tuple[str, str]]:
+    """Return 40 labelled texts that are no near duplicates of each other."""
+    dice = random.Random(5)
+    more = [f"{' '.join(dice.sample(WORDS, 9))} {number}" for number in range(38)]
+    labelled = zip(more, ["ano", "ne"] * 19, strict=True)
+    return [(f"{GOOD}, 0", "ano"), (f"{BAD}, 1", "ne"), *labelled]
 
 
 def sign_in(visitor: Visitor, account: Account) -> None:
@@ -68,7 +90,7 @@ def test_a_file_goes_all_the_way(visitor: Visitor, tmp_path: Path) -> None:
     looked_at(visitor, "upload")
 
     twins = [(f"  {GOOD}, 0 ", "ano"), (f"{BAD}, 1", "ne")]
-    lines = ["text;label", *(f"{text};{label}" for text, label in [*ROWS, *twins])]
+    lines = ["text;label", *(f"{text};{label}" for text, label in [*rows(), *twins])]
     drop(page, "tickets.csv", "\r\n".join(lines).encode("cp1250"))
     page.wait_for_url("**/imports/*/")
     expect(page.get_by_role("button", name="Import the rows")).to_be_visible(timeout=SOON)
@@ -85,8 +107,46 @@ def test_a_file_goes_all_the_way(visitor: Visitor, tmp_path: Path) -> None:
     path = page.url.split("/imports/")[0]
     page.goto(f"{path}/")
     looked_at(visitor, "rows")
-    page.get_by_role("button", name="Freeze a version").click()
-    expect(page.get_by_text("v1, frozen")).to_be_visible(timeout=SOON)
+    page.goto(f"{path}/health")
+    checked(page)
+    looked_at(visitor, "health")
+    repeats_removed(page)
+    looked_at(visitor, "fixed")
+    page.get_by_role("button", name="Undo").click()
+    expect(page.get_by_text("Every row is as it was before.")).to_be_visible(timeout=SOON)
+    frozen(page, path, 1)
     looked_at(visitor, "versions")
+
+    page.goto(f"{path}/health")
+    checked(page)
+    repeats_removed(page)
+    frozen(page, path, 2)
+    page.get_by_role("link", name="v2", exact=True).click()
+    looked_at(visitor, "version")
+    page.get_by_label("Compare with").select_option(label="v1")
+    page.get_by_role("button", name="Compare").click()
+    expect(page.get_by_text("1 row").first).to_be_visible(timeout=SOON)
+    expect(page.get_by_text(f"{GOOD}, 0").first).to_be_visible()
+    looked_at(visitor, "compared")
     page.goto(f"{path}/imports")
     looked_at(visitor, "imports")
+
+
+def checked(page: Page) -> None:
+    """Wait until each check of the dataset's health has landed."""
+    expect(page.locator("[data-check-status=done]")).to_have_count(len(CHECKS), timeout=2 * SOON)
+
+
+def repeats_removed(page: Page) -> None:
+    fix = page.get_by_role("link", name="Remove exact repeats…")
+    expect(fix).to_be_visible(timeout=2 * SOON)
+    fix.click()
+    expect(page.get_by_text("1 row is meant.")).to_be_visible(timeout=SOON)
+    page.get_by_role("button", name="Remove exact repeats").click()
+    expect(page.get_by_text("1 row was changed.")).to_be_visible(timeout=SOON)
+
+
+def frozen(page: Page, path: str, number: int) -> None:
+    page.goto(f"{path}/")
+    page.get_by_role("button", name="Freeze a version").click()
+    expect(page.get_by_text(f"v{number}, frozen")).to_be_visible(timeout=SOON)

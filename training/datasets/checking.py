@@ -11,12 +11,15 @@ from django.db.models import QuerySet
 from training.datasets import selectors
 from training.datasets.models import Change, Check, Example, Flag, Tally, Upload
 
+OF_VERSIONS = frozenset({"leakage"})
+"""Checks that look at the newest frozen version besides the rows."""
+
 
 def rows_mark(dataset_id: uuid.UUID) -> str:
-    """Return what says that a dataset's rows are still those that a check saw.
+    """Return what says that a dataset's rows are still those that a check saw: `rows:version`.
 
-    It follows rows by label, the imports that ended, the changes and the newest frozen version;
-    none of them is counted by reading rows.
+    The first part follows rows by label, the imports that ended and the changes; the second is
+    the newest frozen version. None of them is counted by reading rows.
     """
     tallies = Tally.objects.filter(dataset=dataset_id, rows__gt=0).values_list("label", "rows")
     uploads = Upload.objects.filter(dataset=dataset_id, status="done").order_by("-moved_at")
@@ -26,9 +29,9 @@ def rows_mark(dataset_id: uuid.UUID) -> str:
         sorted((label is not None, label or "", rows) for label, rows in tallies),
         list(uploads.values_list("id", "moved_at")[:1]),
         list(changes.values_list("id", "status", "moved_at")[:1]),
-        version.pk if version else None,
     ]
-    return hashlib.sha256(json.dumps(facts, default=str).encode()).hexdigest()
+    rows = hashlib.sha256(json.dumps(facts, default=str).encode()).hexdigest()
+    return f"{rows[:31]}:{version.pk.hex if version else ''}"
 
 
 def check_list(dataset_id: uuid.UUID) -> list[Check]:
@@ -43,8 +46,15 @@ def check_of(dataset_id: uuid.UUID, kind: str) -> Check | None:
 
 
 def is_stale(check: Check, mark: str) -> bool:
-    """Say whether rows changed since a finished check began; `mark` is `rows_mark` of now."""
-    return check.status == Check.Status.DONE and check.mark != mark
+    """Say whether rows changed since a finished check began; `mark` is `rows_mark` of now.
+
+    A version that was frozen since changes no row: only the check of its splits is out of date.
+    """
+    if check.status != Check.Status.DONE:
+        return False
+    if check.kind in OF_VERSIONS:
+        return check.mark != mark
+    return check.mark.partition(":")[0] != mark.partition(":")[0]
 
 
 def flagged(dataset_id: uuid.UUID, kind: str) -> QuerySet[Flag]:

@@ -149,6 +149,12 @@ def change_list(dataset_id: uuid.UUID) -> QuerySet[Change]:
     return Change.objects.filter(dataset=dataset_id).order_by("-id")
 
 
+def changed_since(version: DatasetVersion) -> bool:
+    """Tell whether rows were changed or a change undone after a version was frozen."""
+    ended = Change.objects.filter(dataset=version.dataset_id, finished_at__gt=version.frozen_at)
+    return ended.filter(status__in=["done", "undone"], rows__gt=0).exists()
+
+
 def change_get(change_id: uuid.UUID) -> Change:
     """Return one change with its dataset.
 

@@ -59,9 +59,10 @@ def _order(dataset_id: uuid.UUID, kinds: Sequence[str]) -> list[Check]:
                 again, "waiting", moved_at=now, error_code="", error_data={}, lease_until=None
             )
             made = bool(moved)
-        if made:
-            _ring(check)
         check.refresh_from_db()
+        # One that waits already may have been turned away while a change was on its way.
+        if made or check.status == Check.Status.WAITING:
+            _ring(check)
         ordered.append(check)
     return ordered
 

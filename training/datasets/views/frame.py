@@ -33,16 +33,18 @@ def frame_context(dataset_id: uuid.UUID, tab: str) -> dict[str, Any]:
     newest = selectors.version_list(dataset_id).first()
     frozen = selectors.version_frozen_latest(dataset_id)
     draft = labelled - (frozen.rows if frozen else 0)
+    moved = draft != 0 or (frozen is not None and selectors.changed_since(frozen))
     freezing = newest is not None and newest.status == DatasetVersion.Status.FREEZING
     return {
         "dataset": dataset,
         "tab": tab,
         "sentence": _sentence(dataset.example_count, len(labels)),
         "version": version_facts(frozen) if frozen else None,
-        "draft_rows": draft,
+        "draft_rows": max(draft, 0),
+        "changed": moved and draft <= 0,
         "freezing": freezing,
         "unlabelled": dataset.example_count - labelled,
-        "can_freeze": draft > 0 and not freezing,
+        "can_freeze": moved and labelled > 0 and not freezing,
     }
 
 

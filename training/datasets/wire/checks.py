@@ -5,6 +5,7 @@ from __future__ import annotations
 from rest_framework import serializers
 
 from modelyard.core.http.serializers import BodySerializer
+from training.datasets import checking
 from training.datasets.models import Check
 from training.datasets.states import CHECKS
 
@@ -42,8 +43,7 @@ def checks_body(checks: list[Check], mark: str) -> dict[str, object]:
     fields = ("kind", "status", "done", "total", "rows_seen", "result", "error_code", "finished_at")
     ordered = sorted(checks, key=lambda check: CHECKS.index(check.kind))
     lines = [
-        {name: getattr(check, name) for name in fields}
-        | {"stale": check.status == "done" and check.mark != mark}
+        {name: getattr(check, name) for name in fields} | {"stale": checking.is_stale(check, mark)}
         for check in ordered
     ]
     return {"data": CheckOut(lines, many=True).data}
