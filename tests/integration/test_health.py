@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from modelyard.core import clock
@@ -29,6 +31,11 @@ ROWS = [
     ("这个手机的屏幕非常清楚，电池也很耐用，我很满意", "good"),
     (" ".join(["word"] * 300), "good"),
 ]
+
+
+@pytest.fixture(autouse=True)
+def checked_by_itself(settings: Any) -> None:
+    settings.CHECK_BY_ITSELF = True
 
 
 @pytest.fixture

@@ -6,6 +6,7 @@ For workers only: the web image has neither numpy nor py3langid.
 from __future__ import annotations
 
 from collections import Counter
+from functools import cache
 
 from py3langid.langid import MODEL_FILE, LanguageIdentifier
 
@@ -16,12 +17,18 @@ SURE = 0.9
 _READ = 2_000
 
 
+@cache
+def _identifier() -> LanguageIdentifier:
+    """Return the identifier; its model takes longer to read than 1,000 rows."""
+    return LanguageIdentifier.from_model_file(MODEL_FILE, norm_probs=True)
+
+
 class Languages:
     """The check of languages; a text too short or too mixed to tell counts as unsure ("")."""
 
     def __init__(self) -> None:
         """Load the identifier."""
-        self.identifier = LanguageIdentifier.from_model_file(MODEL_FILE, norm_probs=True)
+        self.identifier = _identifier()
         self.found: Counter[str] = Counter()
 
     def see(self, row: Row) -> Found | None:

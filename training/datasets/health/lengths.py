@@ -6,6 +6,7 @@ For workers only: the web image has neither the tokenizer nor its library.
 from __future__ import annotations
 
 from collections import Counter
+from functools import cache
 from pathlib import Path
 
 from tokenizers import Tokenizer
@@ -18,6 +19,15 @@ def _bin(length: int) -> int:
     return next((at for at, edge in enumerate(EDGES) if length <= edge), len(EDGES))
 
 
+@cache
+def _tokenizer(path: Path) -> Tokenizer:
+    """Return the tokenizer of a file, which counts every token of a text."""
+    found = Tokenizer.from_file(str(path))
+    found.no_truncation()
+    found.no_padding()
+    return found
+
+
 class Lengths:
     """The check of lengths in characters and in tokens of the default base model."""
 
@@ -28,9 +38,7 @@ class Lengths:
             tokenizer: A tokenizer.json.
             limit: Tokens that the model reads, its special ones included.
         """
-        self.tokenizer = Tokenizer.from_file(str(tokenizer))
-        self.tokenizer.no_truncation()
-        self.tokenizer.no_padding()
+        self.tokenizer = _tokenizer(tokenizer)
         self.limit = limit
         self.characters: Counter[int] = Counter()
         self.tokens: Counter[int] = Counter()

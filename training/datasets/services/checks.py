@@ -9,6 +9,8 @@ from __future__ import annotations
 import uuid
 from collections.abc import Sequence
 
+from django.conf import settings
+
 from modelyard.core import clock, live, queue
 from tenants import access, audit
 from tenants.access import Actor
@@ -42,7 +44,8 @@ def checks_start(
 
 def checks_follow(dataset_id: uuid.UUID) -> None:
     """Check a dataset whose rows have just changed, by an import or a change; in its scope."""
-    _order(dataset_id, CHECKS)
+    if settings.CHECK_BY_ITSELF:
+        _order(dataset_id, CHECKS)
 
 
 def _order(dataset_id: uuid.UUID, kinds: Sequence[str]) -> list[Check]:
