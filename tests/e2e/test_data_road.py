@@ -125,7 +125,7 @@ def test_a_file_goes_all_the_way(visitor: Visitor, tmp_path: Path) -> None:
     looked_at(visitor, "version")
     page.get_by_label("Compare with").select_option(label="v1")
     page.get_by_role("button", name="Compare").click()
-    expect(page.get_by_text("1 row").first).to_be_visible(timeout=SOON)
+    expect(page.get_by_role("link", name="Added 1")).to_be_visible(timeout=SOON)
     expect(page.get_by_text(f"{GOOD}, 0").first).to_be_visible()
     looked_at(visitor, "compared")
     page.goto(f"{path}/imports")

@@ -35,6 +35,7 @@ NO_PAGES = {
     "suggestions": "a part of a page",
     "rejects": "a file",
     "files/<str:name>": "a file",
+    "/file": "a file",
     "rows.csv": "a file",
     "rows.jsonl": "a file",
     "rows.parquet": "a file",
