@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import uuid
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import pytest
 from django.db import connections
@@ -75,7 +76,8 @@ def shoot(page: Page, name: str) -> None:
     page.set_viewport_size({"width": 1440, "height": 900})
 
 
-def test_duplicates_are_previewed_removed_and_brought_back() -> None:
+def test_duplicates_are_previewed_removed_and_brought_back(settings: Any) -> None:
+    settings.CHECK_BY_ITSELF = True
     user = make_user()
     tenant = make_tenant(user)
     dataset = make_dataset(tenant)
