@@ -22,8 +22,23 @@ BODIES = {
     "rotate": {"overlap": "86400"},
     "api rotate": {"overlap_seconds": 3600},
     "<uuid:member_id>": {"role": "viewer"},
+    "api datasets/<uuid:dataset_id>": {"name": "reviews"},
+    "api <uuid:dataset_id>/changes": {
+        "kind": "tag",
+        "params": {"selection": {"filters": {}}, "tag": "seen"},
+    },
+    "api <uuid:dataset_id>/words": {"csv": "good,fine"},
+    "api <uuid:dataset_id>/connectors": {
+        "name": "news",
+        "kind": "feed",
+        "url": "https://example.com/feed.xml",
+    },
+    "api <uuid:dataset_id>/rows": {"rows": [{"text": "fine"}]},
+    "api <uuid:dataset_id>/exports": {"format": "csv"},
+    "api versions/<uuid:version_id>": {"notes": "Winter only."},
+    "api <uuid:version_id>/delete": {"name": "reviews v1"},
 }
-"""A good body by the last word of a route, its API's own first: only the object decides."""
+"""A good body by the last words of a route, its API's own first: only the object decides."""
 
 
 @dataclass(frozen=True)
@@ -44,9 +59,14 @@ class Route:
 
     @property
     def body(self) -> dict[str, object]:
-        last = self.path.rsplit("/", 1)[-1]
-        ours = BODIES.get(f"api {last}") if "api/v1/" in self.path else None
+        words = self.path.split("/")
+        last, two = words[-1], "/".join(words[-2:])
+        ours = (BODIES.get(f"api {two}") or BODIES.get(f"api {last}")) if self.is_api else None
         return ours or BODIES.get(last, {})
+
+    @property
+    def is_api(self) -> bool:
+        return "api/v1/" in self.path
 
     def filled(self, values: Mapping[str, object]) -> str:
         """Return the address with a value for each parameter; nobody's where none is given."""

@@ -40,6 +40,7 @@ def health_run(request: HttpRequest, dataset_id: uuid.UUID) -> HttpResponse:
 @requires("data.write")
 def health_fix(request: HttpRequest, dataset_id: uuid.UUID) -> HttpResponse:
     """Show what a fix would do to the first rows."""
+    selectors.dataset_get(dataset_id)
     try:
         context = views.fix_context(dataset_id, request.GET.get("kind", ""))
     except DomainError as error:
@@ -68,7 +69,8 @@ def health_apply(request: HttpRequest, dataset_id: uuid.UUID) -> HttpResponse:
 @requires("data.write")
 def health_undo(request: HttpRequest, dataset_id: uuid.UUID) -> HttpResponse:
     """Undo the newest change of the dataset's rows."""
-    change = selectors.change_list(dataset_id).first()
+    dataset = selectors.dataset_get(dataset_id)
+    change = selectors.change_list(dataset.pk).first()
     if change is None:
         messages.error(request, _("There is nothing to undo here."))
     else:

@@ -149,6 +149,7 @@ _ACTS: dict[str, Callable[[HttpRequest, uuid.UUID], None]] = {
 @requires("data.write")
 def version_act(request: HttpRequest, version_id: uuid.UUID) -> HttpResponse:
     """Stop, restore, delete or describe a version; a refusal comes back as a sentence."""
+    selectors.version_row(version_id)
     act = _ACTS.get(request.POST.get("act", ""))
     slug = tenant_of(request).slug
     try:

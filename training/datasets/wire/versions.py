@@ -129,8 +129,8 @@ class ComparisonRowOut(serializers.Serializer[object]):
     id = serializers.UUIDField()
     kind = serializers.CharField()
     example_id = serializers.UUIDField()
-    before = serializers.JSONField(allow_null=True)
-    after = serializers.JSONField(allow_null=True)
+    before = serializers.DictField(allow_null=True)
+    after = serializers.DictField(allow_null=True)
 
 
 class RestoreOut(serializers.Serializer[object]):
