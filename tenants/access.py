@@ -17,7 +17,15 @@ from modelyard.core.errors import Forbidden
 
 READ = frozenset({"data.read", "runs.read", "models.read", "deployments.read", "usage.read"})
 BUILD = frozenset(
-    {"data.write", "label.write", "runs.write", "models.write", "deployments.write", "predict"}
+    {
+        "data.write",
+        "data.delete",
+        "label.write",
+        "runs.write",
+        "models.write",
+        "deployments.write",
+        "predict",
+    }
 )
 MANAGE = frozenset({"keys.manage", "members.manage", "audit.read", "workspace.manage"})
 """Of admins and owners: keys, people, the trail, the workspace's name."""

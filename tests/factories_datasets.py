@@ -16,7 +16,7 @@ from tenants.models import Tenant
 from tenants.scoping.context import tenant_scope
 from tests.factories import owner_of
 from training.datasets import services
-from training.datasets.models import Dataset, DatasetVersion, Upload
+from training.datasets.models import Dataset, DatasetVersion, Example, Upload
 
 _count = itertools.count(1)
 
@@ -92,3 +92,8 @@ def make_version(tenant: Tenant, rows: Iterable[tuple[str, str]] | None = None) 
     dataset = make_dataset(tenant)
     import_file(tenant, dataset, csv_of(rows))
     return freeze(tenant, dataset.pk)
+
+
+def first_rows(dataset_id: uuid.UUID, count: int = 20) -> list[Example]:
+    """Return the first live rows in the order of the files; needs an open scope."""
+    return list(Example.live.filter(dataset=dataset_id).order_by("pk")[:count])

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import httpx2
 import pytest
-from playwright.sync_api import BrowserContext, Locator, Page, expect
+from playwright.sync_api import BrowserContext, Locator, Page, Route, expect
 
 from tenants.models import Tenant
 from tests.e2e.accessibility import serious_faults
@@ -181,6 +181,26 @@ def a_network_that_comes_back_needs_nobody(customer: Stand, tmp_path: Path) -> N
     assert 2 in net.arrived()
 
 
+def a_file_chosen_before_the_pages_program_is_there_is_taken(
+    customer: Stand, tmp_path: Path
+) -> None:
+    file = write_big(tmp_path / "early.csv", 1 * MB)
+    page = customer.context.new_page()
+    held: list[Route] = []
+
+    def hold(route: Route) -> None:
+        held.append(route)
+
+    page.route("**/js/upload/main*.js", hold)
+    page.goto(f"{customer.web.url}{customer.path}", wait_until="commit")
+    choose(page, file)
+    page.wait_for_timeout(100)
+    assert len(held) == 1
+    assert not customer.net.log
+    held[0].continue_()
+    page.wait_for_url("**/imports/*/")
+
+
 def a_file_over_the_plan_is_refused_on_the_page_before_its_first_byte(
     customer: Stand, tmp_path: Path
 ) -> None:
@@ -227,6 +247,7 @@ def test_files_are_paused_cancelled_refused_discarded_and_go_on_by_themselves(
 ) -> None:
     user = make_user()
     steps = (
+        a_file_chosen_before_the_pages_program_is_there_is_taken,
         a_file_over_the_plan_is_refused_on_the_page_before_its_first_byte,
         several_files_are_paused_cancelled_and_sent_side_by_side,
         a_network_that_comes_back_needs_nobody,

@@ -16,7 +16,7 @@ from modelyard.core.errors import Conflict, Invalid
 from tenants.models import Tenant, User
 from tenants.scoping.context import tenant_scope
 from tests.factories import bearer, make_key, make_tenant, make_user, owner_of, signed_in
-from tests.factories_datasets import csv_of, freeze, import_file, make_dataset
+from tests.factories_datasets import csv_of, first_rows, freeze, import_file, make_dataset
 from training.datasets import finding, selectors, services
 from training.datasets.finding import Place
 from training.datasets.models import Change, Dataset, Example, SearchIndex, SearchRow
@@ -245,7 +245,7 @@ def test_ticked_rows_are_changed_from_the_page_and_undone_from_the_list_of_chang
     client = signed_in(user)
     with tenant_scope(tenant.pk):
         before = selectors.dataset_hash(dataset.pk)
-        ids = [str(row.pk) for row in selectors.example_first(dataset.pk, 2)]
+        ids = [str(row.pk) for row in first_rows(dataset.pk, 2)]
     answer = client.post(
         f"{address(dataset)}changes/new", {"ids": ids, "kind": "relabel", "value": "fine"}
     )

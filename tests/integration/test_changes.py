@@ -13,7 +13,7 @@ from modelyard.core.errors import Conflict, Invalid
 from tenants.models import Tenant
 from tenants.scoping.context import tenant_scope
 from tests.factories import make_tenant, owner_of
-from tests.factories_datasets import csv_of, import_file, make_dataset
+from tests.factories_datasets import csv_of, first_rows, import_file, make_dataset
 from training.datasets import selectors, services
 from training.datasets.models import Change, ChangeRow, Dataset, DatasetVersion, Example, Tally
 from training.datasets.services import changes, work
@@ -71,7 +71,7 @@ def hash_of(tenant: Tenant, dataset: Dataset) -> str:
 
 def ids(tenant: Tenant, dataset: Dataset, count: int) -> list[str]:
     with tenant_scope(tenant.pk):
-        return [str(row.pk) for row in selectors.example_first(dataset.pk, count)]
+        return [str(row.pk) for row in first_rows(dataset.pk, count)]
 
 
 def tallied(tenant: Tenant, dataset: Dataset) -> dict[str | None, int]:

@@ -22,6 +22,7 @@ from tests.factories import bearer, make_key, make_tenant, make_user, owner_of, 
 from tests.factories_datasets import (
     again,
     csv_of,
+    first_rows,
     freeze,
     import_file,
     make_dataset,
@@ -68,7 +69,7 @@ def test_an_upload_with_five_faults_imports_the_rest_and_names_each_line():
         (9, "text", "nul"),
     ]
     with tenant_scope(tenant.pk):
-        rows = [(row.line, row.text, row.label) for row in selectors.example_first(dataset.pk)]
+        rows = [(row.line, row.text, row.label) for row in first_rows(dataset.pk)]
     assert rows == [
         (2, "good film", "pos"),
         (4, "spans\ntwo lines", "pos"),
@@ -335,7 +336,7 @@ def test_the_user_may_choose_encoding_and_delimiter():
         with pytest.raises(Conflict):
             services.upload_inspect_again(actor=actor, upload_id=upload.pk)
     with tenant_scope(tenant.pk):
-        stored = [(row.text, row.label) for row in selectors.example_first(dataset.pk)]
+        stored = [(row.text, row.label) for row in first_rows(dataset.pk)]
     assert stored == rows
 
 

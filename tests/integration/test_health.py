@@ -8,9 +8,9 @@ import pytest
 
 from modelyard.core import clock
 from modelyard.core.errors import Conflict
-from tenants.models import Tenant
+from tenants.models import Tenant, User
 from tenants.scoping.context import tenant_scope
-from tests.factories import bearer, make_key, make_tenant, owner_of
+from tests.factories import bearer, make_key, make_tenant, owner_of, signed_in
 from tests.factories_datasets import csv_of, freeze, import_file, make_dataset
 from training.datasets import checking, selectors, services
 from training.datasets.models import Change, Check, Dataset, Example, Flag
@@ -162,6 +162,25 @@ def test_a_fix_by_a_check_that_saw_other_rows_is_refused(tenant: Tenant, dataset
     with pytest.raises(Conflict) as refused:
         fix(tenant, dataset, "repeats_remove")
     assert refused.value.code == "check_stale"
+
+
+def test_checks_that_wait_are_cancelled_by_page_and_api_and_can_be_run_again(
+    tenant: Tenant, dataset: Dataset
+) -> None:
+    client = signed_in(User.objects.get(memberships__tenant=tenant))
+    for path, method in (
+        (f"/t/{tenant.slug}/datasets/{dataset.pk}/health/cancel", "post"),
+        (f"/t/{tenant.slug}/api/v1/datasets/{dataset.pk}/checks", "delete"),
+    ):
+        with tenant_scope(tenant.pk):
+            Check.objects.filter(kind="near").update(status="waiting")
+        assert getattr(client, method)(path).status_code < 400
+        by_kind = found(tenant, dataset)
+        assert by_kind["near"].status == "cancelled"
+        assert {check.status for kind, check in by_kind.items() if kind != "near"} == {"done"}
+        with tenant_scope(tenant.pk):
+            services.checks_start(actor=owner_of(tenant), dataset_id=dataset.pk, kinds=["near"])
+        assert found(tenant, dataset)["near"].status == "done"
 
 
 def test_a_check_and_a_change_do_not_run_at_once(tenant: Tenant, dataset: Dataset) -> None:

@@ -31,7 +31,15 @@ from tenants.scoping.context import tenant_scope
 from tests.factories import bearer, make_key, make_tenant, owner_of, signed_in
 from tests.factories_objects import make_everything
 from training.datasets import services as datasets
-from training.datasets.models import Dataset, DatasetExport, DatasetVersion, Example, Pull, Upload
+from training.datasets.models import (
+    Check,
+    Dataset,
+    DatasetExport,
+    DatasetVersion,
+    Example,
+    Pull,
+    Upload,
+)
 from training.jobs.models import Run
 from training.labeling.models import Annotation, Task
 
@@ -162,6 +170,12 @@ def _waiting_pull(case: Case) -> dict[str, object]:
     return {}
 
 
+def _waiting_checks(case: Case) -> dict[str, object]:
+    with tenant_scope(case.tenant.pk):
+        Check.objects.update(status="waiting")
+    return {}
+
+
 def _freezing(case: Case) -> dict[str, object]:
     with tenant_scope(case.tenant.pk):
         DatasetVersion.objects.update(status="freezing")
@@ -212,6 +226,7 @@ READY: dict[str, Callable[[Case], dict[str, object]]] = {
         "params": {"selection": {"filters": {"label": "good"}}, "tag": "seen"},
     },
     "rows_add": lambda _: {"rows": [{"text": "a new one", "label": "good"}]},
+    "checks_cancel": _waiting_checks,
     "dataset_exports_create": lambda _: {"format": "csv"},
     "dataset_exports_cancel": _waiting_export,
     "connectors_create": lambda _: {

@@ -73,12 +73,6 @@ def example_list(dataset_id: uuid.UUID) -> QuerySet[Example]:
     return Example.live.filter(dataset=dataset_id).order_by("-id")
 
 
-def example_first(dataset_id: uuid.UUID, count: int = 20) -> list[Example]:
-    """Return the first examples in the order of the files."""
-    rows = Example.live.filter(dataset=dataset_id).order_by("id")
-    return list(rows[:count])
-
-
 def label_counts(dataset_id: uuid.UUID) -> dict[str, int]:
     """Return how many examples each label has, most frequent first; unlabelled are left out."""
     rows = Tally.objects.filter(dataset=dataset_id, label__isnull=False, rows__gt=0)
@@ -360,11 +354,6 @@ def version_progress(version: DatasetVersion) -> tuple[int, int | None]:
     if not version.done or seconds < 1:
         return percent, None
     return percent, max(1, round((version.total - version.done) * seconds / version.done))
-
-
-def version_rows_download(version_id: uuid.UUID) -> str:
-    """Return the S3 key of a frozen version's rows (Parquet, see `proof.SCHEMA`)."""
-    return version_get(version_id).rows_key
 
 
 def example_count(tenant_id: uuid.UUID) -> int:

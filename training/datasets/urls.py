@@ -69,6 +69,7 @@ pages: list[URLPattern] = [
     path(f"{_ONE}/exports/<uuid:rows_export_id>/file", exports.export_file, name="export_file"),
     path(f"{_ONE}/health", health.health, name="health"),
     path(f"{_ONE}/health/run", health.health_run, name="health_run"),
+    path(f"{_ONE}/health/cancel", health.health_cancel, name="health_cancel"),
     path(f"{_ONE}/health/fix", health.health_fix, name="health_fix"),
     path(f"{_ONE}/health/apply", health.health_apply, name="health_apply"),
     path(f"{_ONE}/health/undo", health.health_undo, name="health_undo"),

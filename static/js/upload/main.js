@@ -161,10 +161,12 @@ class Page {
     const { form } = this;
     const input = form.querySelector('input[type="file"]');
     const drop = form.querySelector("[data-drop]");
-    input.addEventListener("change", () => {
+    const take = () => {
       this.add([...input.files]);
       input.value = "";
-    });
+    };
+    input.addEventListener("change", take);
+    if (input.files.length) take(); // Chosen while this program was still on its way.
     const over = (on) => drop.classList.toggle("border-primary", on);
     for (const name of ["dragover", "dragenter"]) {
       drop.addEventListener(name, (e) => { e.preventDefault(); over(true); });

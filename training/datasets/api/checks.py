@@ -41,6 +41,17 @@ class DatasetChecks(TenantApiView):
         services.checks_start(actor=actor_of(request), dataset_id=dataset_id, **given)
         return Response(_body(dataset_id), status=202)
 
+    @extend_schema(
+        operation_id="checks_cancel",
+        request=None,
+        responses=wire.ChecksOut,
+        summary="Cancel health checks",
+    )
+    def delete(self, request: Request, dataset_id: uuid.UUID) -> Response:
+        """Stop the checks that wait or run."""
+        services.checks_cancel(actor=actor_of(request), dataset_id=dataset_id)
+        return Response(_body(dataset_id))
+
 
 def _body(dataset_id: uuid.UUID) -> dict[str, object]:
     mark = checking.rows_mark(dataset_id)

@@ -58,7 +58,7 @@ def _dataset_body(dataset_id: uuid.UUID) -> dict[str, Any]:
 class DatasetDetail(TenantApiView):
     """One dataset."""
 
-    permissions = door.READ_WRITE
+    permissions = door.READ_DELETE
 
     @extend_schema(
         operation_id="datasets_get", responses=wire.DatasetDetailOut, summary="Get a dataset"

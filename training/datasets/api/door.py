@@ -11,6 +11,7 @@ from rest_framework.request import Request
 
 from tenants.http import tenant_of
 
+READ_DELETE = {"GET": "data.read", "DELETE": "data.delete"}
 READ_WRITE = {"GET": "data.read", "POST": "data.write", "DELETE": "data.write"}
 
 

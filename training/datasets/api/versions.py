@@ -110,7 +110,7 @@ class VersionUses(TenantApiView):
 class VersionDelete(TenantApiView):
     """Deleting a version."""
 
-    permissions = door.READ_WRITE
+    permissions = {"POST": "data.delete"}
 
     @extend_schema(
         operation_id="versions_delete",

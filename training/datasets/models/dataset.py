@@ -15,13 +15,11 @@ class Dataset(TenantOwned):
     """Texts with labels under one name; it grows by uploads and is trained on by versions.
 
     Attributes:
-        augmentation: What a freeze offers: `{"spec", "gain"}` once a gain was measured, or {}.
         deleted_at: Since when nobody finds it; the row stays for what was trained on it.
     """
 
     name = models.CharField(_("name"), max_length=120)
     task = models.CharField(max_length=32, default="text_classification")
-    augmentation = models.JSONField(default=dict)
 
     deleted_at = models.DateTimeField(null=True)
 

@@ -11,7 +11,7 @@ from training.datasets.services.changes import (
     change_start,
     change_undo,
 )
-from training.datasets.services.checks import check_cancel, check_run, checks_start
+from training.datasets.services.checks import check_run, checks_cancel, checks_start
 from training.datasets.services.clearing import rows_clear
 from training.datasets.services.comparing import compare_run, comparison_start
 from training.datasets.services.connectors import (
@@ -76,8 +76,8 @@ __all__ = [
     "change_run",
     "change_start",
     "change_undo",
-    "check_cancel",
     "check_run",
+    "checks_cancel",
     "checks_start",
     "clear_run",
     "compare_run",

@@ -41,7 +41,8 @@ update datasets_example as mine set data = given.data::jsonb, label = given.labe
   content_hash = given.content, group_hash = given.grp, removed_in = given.removed::uuid
 from unnest(%s::uuid[], %s::text[], %s::text[], %s::text[], %s::text[], %s::text[], %s::text[])
   as given (id, data, label, tags, content, grp, removed)
-where mine.tenant_id = %s and mine.id = given.id
+where mine.tenant_id = %s and mine.id = any(%s::uuid[])
+  and mine.id = given.id
 """
 
 
@@ -329,7 +330,7 @@ def _write(change: Change, edits: Mapping[uuid.UUID, tuple[Example, State]]) -> 
         )
     columns = [list(column) for column in zip(*lines, strict=True)]
     with connection.cursor() as cursor:
-        cursor.execute(_UPDATE, [*columns, change.tenant_id])
+        cursor.execute(_UPDATE, [*columns, change.tenant_id, columns[0]])
 
 
 def _undo(claimed: work.Claim[Change]) -> None:

@@ -74,10 +74,16 @@ def _ring(check: Check) -> None:
     queue.enqueue("datasets.check", tenant_id=str(check.tenant_id), check_id=str(check.pk))
 
 
-def check_cancel(*, actor: Actor, dataset_id: uuid.UUID, kind: str) -> Check | None:
-    """Stop a check that waits or runs; needs an open scope."""
-    check = checking.check_of(dataset_id, kind)
-    return work.cancel(actor=actor, row=check) if check is not None else None
+def checks_cancel(*, actor: Actor, dataset_id: uuid.UUID) -> list[Check]:
+    """Stop the checks of a dataset that wait or run, and return them; needs an open scope.
+
+    Raises:
+        NotFound: No such dataset.
+    """
+    access.require(actor, "data.write")
+    dataset = selectors.dataset_get(dataset_id)
+    open_ones = Check.objects.filter(dataset=dataset, status__in=["waiting", "running"])
+    return [work.cancel(actor=actor, row=check) for check in open_ones.select_for_update()]
 
 
 def check_run(*, tenant_id: uuid.UUID, check_id: uuid.UUID) -> None:

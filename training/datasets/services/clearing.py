@@ -19,11 +19,6 @@ from training.datasets.models import Upload
 
 BATCH_ROWS = 5_000
 STOPPED = (Upload.Status.ABANDONED, Upload.Status.REJECTED)
-# What hangs on the rows goes with them, in the database: labelling tasks, search, changes.
-_DELETE = """
-delete from datasets_example where tenant_id = %s and id in (
-  select id from datasets_example where tenant_id = %s and upload_id = %s limit %s)
-"""
 
 
 def lease_end() -> dt.datetime:
@@ -48,12 +43,37 @@ def rows_clear(*, tenant_id: uuid.UUID, upload_id: uuid.UUID) -> None:
             )
             if not rows.update(lease_until=lease_end()):
                 return
-            with connection.cursor() as cursor:
-                cursor.execute(_DELETE, [tenant_id, tenant_id, upload_id, BATCH_ROWS])
-                gone = cursor.rowcount
+            # What hangs on them goes too, in the database: labelling tasks, search, changes.
+            gone = batch_delete("datasets_example", tenant_id, "upload_id", upload_id)
             if not gone:
                 rows.update(lease_until=None)
                 next_ring(Upload.objects.get(pk=upload_id))
+
+
+def batch_delete(table: str, tenant_id: uuid.UUID, column: str, value: uuid.UUID) -> int:
+    """Delete up to `BATCH_ROWS` rows of a tenant's table whose `column` is `value`.
+
+    The ids are found first and go in as constants. As a subquery they are joined, and of rows
+    that came since the table was last analysed the planner expects one: it then compares each
+    of the tenant's rows with each that goes (20,000 rows: 87 million comparisons, 19 s).
+
+    Args:
+        table: Its name comes from our own models.
+        tenant_id: The tenant in scope.
+        column: Of the same table.
+        value: What the column holds.
+
+    Returns:
+        How many rows went; 0 says that none is left.
+    """
+    found = f"select id from {table} where tenant_id = %s and {column} = %s limit %s"  # noqa: S608
+    gone = f"delete from {table} where tenant_id = %s and id = any(%s::uuid[])"  # noqa: S608
+    with connection.cursor() as cursor:
+        cursor.execute(found, [tenant_id, value, BATCH_ROWS])
+        ids = [str(row[0]) for row in cursor.fetchall()]
+        if ids:
+            cursor.execute(gone, [tenant_id, ids])
+    return len(ids)
 
 
 def next_ring(upload: Upload) -> None:

@@ -7,8 +7,6 @@ with names, hashes and counts, without a single text.
 from __future__ import annotations
 
 import uuid
-from collections.abc import Sequence
-from typing import Any
 
 from django.db import connection
 from django.db.models import F
@@ -28,10 +26,6 @@ from training.datasets.states import VERSION, WORK
 _KEPT = {"datasets_datasetversion", "datasets_deletion"}
 _LAST = ["datasets_example", "datasets_upload", "datasets_tally"]
 _WITHOUT_FILES = {"datasets_example", "datasets_searchrow", "datasets_tally"}
-_VERSIONED = """
-delete from datasets_versionrow where tenant_id = %s and id in (
-  select id from datasets_versionrow where tenant_id = %s and version_id = %s limit %s)
-"""
 
 
 def dataset_delete(*, actor: Actor, dataset_id: uuid.UUID, name: str) -> Deletion:
@@ -50,7 +44,7 @@ def dataset_delete(*, actor: Actor, dataset_id: uuid.UUID, name: str) -> Deletio
             `change_running`, `freeze_running`.
         NotFound: No such dataset.
     """
-    access.require(actor, "data.write")
+    access.require(actor, "data.delete")
     dataset = selectors.dataset_get(dataset_id)
     Dataset.objects.select_for_update().get(pk=dataset.pk)
     if " ".join(name.split()) != dataset.name:
@@ -85,7 +79,7 @@ def deletion_retry(*, actor: Actor, deletion_id: uuid.UUID) -> Deletion:
         Conflict: It hasn't failed.
         NotFound: No such deletion.
     """
-    access.require(actor, "data.write")
+    access.require(actor, "data.delete")
     deletion = deleted.deletion_get(deletion_id)
     if deletion.status != Deletion.Status.FAILED:
         raise Conflict(_("This deletion goes on by itself."), code="deletion_state")
@@ -110,7 +104,7 @@ def deletion_run(*, tenant_id: uuid.UUID, deletion_id: uuid.UUID) -> None:
         _versions_clear(claimed)
         _files_remove(claimed)
         for table in _tables():
-            _table_clear(claimed, table)
+            _batches(claimed, table, "dataset_id", claimed.row.dataset_id)
         with tenant_scope(tenant_id):
             claimed.end("done", done=claimed.row.total, finished_at=clock.now())
     except work.WorkLost:
@@ -135,7 +129,7 @@ def _versions_clear(claimed: work.Claim[Deletion]) -> None:
         rows = DatasetVersion.objects.filter(dataset=dataset, status="deleting")
         versions = list(rows.values_list("pk", flat=True))
     for version in versions:
-        _batches(claimed, _VERSIONED, [tenant_id, tenant_id, version])
+        _batches(claimed, "datasets_versionrow", "version_id", version)
         clear_run(tenant_id=tenant_id, version_id=version)
 
 
@@ -157,28 +151,13 @@ def _files_remove(claimed: work.Claim[Deletion]) -> None:
                 claimed.keep()
 
 
-def _table_clear(claimed: work.Claim[Deletion], table: str) -> None:
-    # The table's name comes from our own models.
-    statement = (
-        f"delete from {table} where tenant_id = %s and id in "  # noqa: S608
-        f"(select id from {table} where tenant_id = %s and dataset_id = %s limit %s)"
-    )
-    tenant_id = claimed.row.tenant_id
-    given = [tenant_id, tenant_id, claimed.row.dataset_id]
-    _batches(claimed, statement, given, counted=table == "datasets_example")
-
-
-def _batches(
-    claimed: work.Claim[Deletion], statement: str, given: Sequence[Any], *, counted: bool = False
-) -> None:
-    """Run a statement that deletes so many rows until it finds none, keeping the claim."""
-    gone = 1
+def _batches(claimed: work.Claim[Deletion], table: str, column: str, value: uuid.UUID) -> None:
+    """Delete until no row is left whose `column` is `value`, keeping the claim."""
+    gone = clearing.BATCH_ROWS
     while gone:
         with tenant_scope(claimed.row.tenant_id):
             claimed.keep()
-            with connection.cursor() as cursor:
-                cursor.execute(statement, [*given, clearing.BATCH_ROWS])
-                gone = cursor.rowcount
-            if counted:
+            gone = clearing.batch_delete(table, claimed.row.tenant_id, column, value)
+            if table == "datasets_example":
                 rows = Deletion.objects.filter(pk=claimed.row.pk)
                 rows.update(done=F("done") + gone)

@@ -7,11 +7,9 @@ missing and nothing twice.
 from __future__ import annotations
 
 import csv
-import json
 import tempfile
 import time
 import uuid
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -23,36 +21,21 @@ from modelyard.core import clock, ids, live, storage
 from modelyard.core.errors import NotFound, QuotaExceeded
 from tenants.scoping.context import tenant_scope
 from training.datasets import reasons, selectors
+from training.datasets.formats.guards import harmless
 from training.datasets.formats.records import FileRefused
-from training.datasets.hashes import content_hash, group_hash, marks_of
 from training.datasets.models import Example, Upload
 from training.datasets.services import child
 from training.datasets.services.checks import checks_follow
 from training.datasets.services.claims import Claim, ClaimLost, claim
 from training.datasets.services.fetching import download
+from training.datasets.services.inserting import NewRow, rows_insert
 from training.datasets.services.search import search_start
 from training.datasets.services.uploads import topic
 
 SHOWN_REJECTS = 100
 PUBLISH_SECONDS = 1.0
 KEEP_SECONDS = 10.0
-_CHUNK = 1024**2
 _Parsed = tuple[int, str, str | None, dict[str, Any] | None]
-_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\uff1d", "\uff0b", "\uff0d", "\uff20")
-_INSERT = """
-insert into datasets_example
-  (id, tenant_id, created_at, dataset_id, upload_id, line, data, label, content_hash, group_hash,
-   origin)
-select row.id, %s, now(), %s, %s, row.line,
-  jsonb_build_object('text', row.text) ||
-    case when row.fields is null then '{}'::jsonb
-      else jsonb_build_object('fields', row.fields::jsonb) end,
-  row.label, row.content_hash, row.group_hash, row.origin::jsonb
-from unnest(%s::uuid[], %s::int[], %s::text[], %s::text[], %s::text[], %s::text[], %s::text[],
-    %s::text[])
-  as row (id, line, text, label, fields, content_hash, group_hash, origin)
-on conflict (tenant_id, dataset_id, content_hash) do nothing
-"""
 
 
 @dataclass
@@ -130,7 +113,8 @@ def _store(claimed: Claim, tally: _Tally, batch: dict[str, Any]) -> None:
     with tenant_scope(claimed.tenant_id):
         _hurry()
         claimed.keep(bytes_done=batch["bytes"], **seen)
-        added = _insert(claimed.upload, tally.ids.take(len(rows)), rows)
+        new = [_new_row(claimed.upload, parsed) for parsed in rows]
+        added = rows_insert(claimed.upload, tally.ids.take(len(rows)), new)
         if added:
             entitlements.require(claimed.tenant_id, plans.EXAMPLES, added, stands=tally.standing)
         tally.standing += added
@@ -145,42 +129,19 @@ def _hurry() -> None:
         cursor.execute("set local synchronous_commit = off")
 
 
-def _insert(upload: Upload, keys: Sequence[str], rows: Sequence[_Parsed]) -> int:
-    """Insert (line, text, label, fields) rows with these ids; return how many were new.
-
-    `fields` is what else the record holds, or None.
+def _new_row(upload: Upload, parsed: _Parsed) -> NewRow:
+    """Take the origin out of a record's fields, in a file that a pull wrote; elsewhere it is a
+    field like any other.
     """
-    if not rows:
-        return 0
-    lines, texts, labels, fields = zip(*rows, strict=True)
-    origins = [_origin_of(upload, more) for more in fields]
-    contents = [content_hash(text, label, marks_of(more)) for _line, text, label, more in rows]
-    groups = [group_hash(text) for text in texts]
-    written = [json.dumps(more) if more else None for more in fields]
-    columns = [list(keys), list(lines), list(texts), list(labels), written, contents, groups]
-    with connection.cursor() as cursor:
-        cursor.execute(_INSERT, [upload.tenant_id, upload.dataset_id, upload.pk, *columns, origins])
-        return int(cursor.rowcount)
-
-
-def _origin_of(upload: Upload, fields: dict[str, Any] | None) -> str | None:
-    """Take the origin out of a record's fields, in a file that a pull wrote; elsewhere it's a field
-    like any other.
-    """
-    if not upload.collected or not fields or "origin" not in fields:
-        return None
-    return json.dumps(fields.pop("origin"))
+    line, text, label, fields = parsed
+    origin = fields.pop("origin", None) if upload.collected and fields else None
+    return NewRow(line, text, label, fields, origin=origin)
 
 
 def _reject_row(
     line: int, column: str, code: str, value: str, detail: dict[str, Any]
 ) -> list[object]:
     return [line, harmless(column), reasons.row_sentence(code, detail), harmless(value)]
-
-
-def harmless(value: str) -> str:
-    """Return a cell that no spreadsheet takes for a formula (OWASP, CSV injection)."""
-    return f"'{value}" if value.startswith(_FORMULA) else value
 
 
 def _finish(claimed: Claim, tally: _Tally, fields: dict[str, Any]) -> None:

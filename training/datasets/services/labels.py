@@ -21,7 +21,8 @@ _CHUNK_ROWS = 2_000
 _UPDATE = """
 update datasets_example as mine set label = given.label, content_hash = given.hash
 from unnest(%s::uuid[], %s::text[], %s::text[]) as given (id, label, hash)
-where mine.tenant_id = %s and mine.dataset_id = %s and mine.id = given.id
+where mine.tenant_id = %s and mine.dataset_id = %s and mine.id = any(%s::uuid[])
+  and mine.id = given.id
   and not exists (
     select 1 from datasets_example as other
     where other.tenant_id = mine.tenant_id and other.dataset_id = mine.dataset_id
@@ -92,7 +93,7 @@ def _update(
     ]
     try:
         with transaction.atomic(), connection.cursor() as cursor:
-            cursor.execute(_UPDATE, [*values, dataset.tenant_id, dataset.pk])
+            cursor.execute(_UPDATE, [*values, dataset.tenant_id, dataset.pk, values[0]])
     except IntegrityError as error:
         raise Conflict(
             _("Rows were imported at the same moment. Freeze again."), code="import_running"

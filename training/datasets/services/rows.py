@@ -10,7 +10,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from django.db import connection
 from django.db.models import F
 from django.utils.translation import gettext as _
 
@@ -20,8 +19,8 @@ from modelyard.core.errors import Conflict
 from tenants import access, audit
 from tenants.access import Actor
 from training.datasets import checks, reasons, selectors
-from training.datasets.hashes import content_hash, group_hash, marks_of
 from training.datasets.models import Dataset, DatasetVersion, Example, Upload
+from training.datasets.services.inserting import NewRow, hash_of, rows_insert
 from training.datasets.services.search import search_start
 
 MAX_ROWS = 1_000
@@ -32,15 +31,6 @@ MAX_FIELDS = 100_000
 MAX_DEPTH = 16
 FILENAME = "API"
 _UNSTORABLE = re.compile(r"[\x00\ud800-\udfff]")
-_INSERT = """
-insert into datasets_example (id, tenant_id, created_at, dataset_id, upload_id, line, data, label,
-  content_hash, group_hash, tags)
-select row.id, %s, now(), %s, %s, row.line, row.data::jsonb, row.label, row.content_hash,
-  row.group_hash, array(select jsonb_array_elements_text(row.tags::jsonb))
-from unnest(%s::uuid[], %s::int[], %s::text[], %s::text[], %s::text[], %s::text[], %s::text[])
-  as row (id, line, data, label, content_hash, group_hash, tags)
-on conflict (tenant_id, dataset_id, content_hash) do nothing
-"""
 
 
 @dataclass(frozen=True)
@@ -98,19 +88,14 @@ def rows_add(*, actor: Actor, dataset_id: uuid.UUID, rows: Sequence[object]) -> 
             retry_after=2,
         )
     upload = _upload_of_today(actor, dataset)
-    taken: list[Example] = []
+    taken: list[NewRow] = []
     refused: list[Refused] = []
-    keys = sorted(ids.new() for _row in rows)
     for index, row in enumerate(rows):
         try:
-            example = _example(row)
+            taken.append(_new_row(row, line=upload.rows_read + index + 1))
         except _Unfit as unfit:
             refused.append(Refused(index, unfit.field, unfit.code, unfit.reason))
-            continue
-        example.id, example.line = keys[index], upload.rows_read + index + 1
-        example.dataset, example.upload = dataset, upload
-        taken.append(example)
-    added = _insert(actor.tenant_id, taken)
+    added = _insert(upload, taken)
     if added < len(taken):
         _refuse_repeats_of_unfinished(dataset, taken)
     counts = {"read": len(rows), "added": added, "repeated": len(taken) - added}
@@ -127,9 +112,9 @@ def rows_add(*, actor: Actor, dataset_id: uuid.UUID, rows: Sequence[object]) -> 
     return Added(added, counts["repeated"], tuple(refused), upload.pk)
 
 
-def _refuse_repeats_of_unfinished(dataset: Dataset, taken: Sequence[Example]) -> None:
+def _refuse_repeats_of_unfinished(dataset: Dataset, taken: Sequence[NewRow]) -> None:
     moving = selectors.upload_moving(dataset.pk).values("pk")
-    hashes = [row.content_hash for row in taken]
+    hashes = [hash_of(row) for row in taken]
     there = Example.objects.filter(dataset=dataset, content_hash__in=hashes)
     if there.filter(upload__in=moving).exists():
         raise Conflict(
@@ -164,8 +149,8 @@ def _upload_of_today(actor: Actor, dataset: Dataset) -> Upload:
     return upload
 
 
-def _example(row: object) -> Example:
-    """Return an unsaved example.
+def _new_row(row: object, *, line: int) -> NewRow:
+    """Return the row as it is to be stored.
 
     Raises:
         _Unfit: The row can't be taken.
@@ -187,14 +172,7 @@ def _example(row: object) -> Example:
     if not text.strip():
         raise _Unfit("text", "missing_text", reasons.row_sentence("missing_text", {}))
     fields = _checked_fields(row.get("fields"))
-    data: dict[str, Any] = {"text": text} | ({"fields": fields} if fields else {})
-    return Example(
-        data=data,
-        label=label,
-        tags=_checked_tags(row.get("tags")),
-        content_hash=content_hash(text, label, marks_of(fields)),
-        group_hash=group_hash(text),
-    )
+    return NewRow(line, text, label, fields, tags=_checked_tags(row.get("tags")))
 
 
 def _check_text(field: str, value: str, most: int, code: str) -> None:
@@ -259,28 +237,14 @@ def _checked_tags(value: object) -> list[str]:
     return sorted({tag.strip() for tag in tags})
 
 
-def _insert(tenant_id: uuid.UUID, rows: Sequence[Example]) -> int:
+def _insert(upload: Upload, rows: Sequence[NewRow]) -> int:
     """Insert what the dataset doesn't have, within the plan; return how many.
 
     Raises:
         QuotaExceeded: There is no room; the caller's transaction ends.
     """
-    if not rows:
-        return 0
-    standing = selectors.example_count(tenant_id)
-    columns: list[list[Any]] = [
-        [str(row.pk) for row in rows],
-        [row.line for row in rows],
-        [json.dumps(row.data) for row in rows],
-        [row.label for row in rows],
-        [row.content_hash for row in rows],
-        [row.group_hash for row in rows],
-        [json.dumps(row.tags) for row in rows],
-    ]
-    first = rows[0]
-    with connection.cursor() as cursor:
-        cursor.execute(_INSERT, [tenant_id, first.dataset_id, first.upload_id, *columns])
-        added = int(cursor.rowcount)
+    standing = selectors.example_count(upload.tenant_id)
+    added = rows_insert(upload, sorted(str(ids.new()) for _row in rows), rows)
     if added:
-        entitlements.require(tenant_id, plans.EXAMPLES, added, stands=standing)
+        entitlements.require(upload.tenant_id, plans.EXAMPLES, added, stands=standing)
     return added

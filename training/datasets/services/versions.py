@@ -20,9 +20,9 @@ from training.datasets.models import (
     Comparison,
     Dataset,
     DatasetVersion,
-    VersionRow,
 )
 from training.datasets.services.changes import refuse_while_changing
+from training.datasets.services.clearing import batch_delete
 from training.datasets.shares import MIN_TEXTS, Shares, sizes
 from training.datasets.states import VERSION
 
@@ -31,7 +31,6 @@ MAX_FIELD = 255
 MAX_NOTES = 20_000
 DEFAULT_SHARES: Shares = (0.8, 0.1, 0.1)
 GROUPINGS = ("near", "exact", "field")
-_CHUNK_ROWS = 20_000
 Status = DatasetVersion.Status
 
 
@@ -224,7 +223,7 @@ def version_delete(*, actor: Actor, version_id: uuid.UUID, name: str) -> Dataset
         Invalid: `name_differs`.
         Conflict: `version_in_use` (a run that hasn't ended needs it), `version_state`.
     """
-    access.require(actor, "data.write")
+    access.require(actor, "data.delete")
     version = selectors.version_row(version_id)
     Dataset.objects.select_for_update().get(pk=version.dataset_id)
     if name.strip() != str(version):
@@ -258,12 +257,10 @@ def clear_run(*, tenant_id: uuid.UUID, version_id: uuid.UUID) -> None:
         if version.status not in {Status.DELETING, Status.CANCELLED}:
             return
         comparisons = list(selectors.comparisons_of(version.pk).values_list("pk", flat=True))
-    while True:
+    gone = True
+    while gone:
         with tenant_scope(tenant_id):
-            some = VersionRow.objects.filter(version=version).values("pk")[:_CHUNK_ROWS]
-            gone, _each = VersionRow.objects.filter(pk__in=some).delete()
-        if not gone:
-            break
+            gone = bool(batch_delete("datasets_versionrow", tenant_id, "version_id", version.pk))
     for one in comparisons:
         storage.delete_prefix(f"{storage.tenant_key(tenant_id, 'datasets', str(one))}/")
     storage.delete_prefix(f"{storage.tenant_key(tenant_id, 'datasets', str(version.pk))}/")

@@ -17,7 +17,7 @@ from training.datasets.views import deletions as views
 
 
 @require_http_methods(["GET", "POST"])
-@requires("data.write")
+@requires("data.delete")
 def dataset_delete(request: HttpRequest, dataset_id: uuid.UUID) -> HttpResponse:
     """Show what was made from a dataset, and delete it once its name is typed."""
     context = views.delete_context(dataset_id)
@@ -41,7 +41,7 @@ def deletion_list(request: HttpRequest) -> HttpResponse:
 
 
 @require_POST
-@requires("data.write")
+@requires("data.delete")
 def deletion_retry(request: HttpRequest, deletion_id: uuid.UUID) -> HttpResponse:
     """Go on with a deletion that failed."""
     services.deletion_retry(actor=actor_of(request), deletion_id=deletion_id)

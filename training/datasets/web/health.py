@@ -36,6 +36,14 @@ def health_run(request: HttpRequest, dataset_id: uuid.UUID) -> HttpResponse:
     return redirect("datasets:health", tenant_of(request).slug, dataset_id)
 
 
+@require_POST
+@requires("data.write")
+def health_cancel(request: HttpRequest, dataset_id: uuid.UUID) -> HttpResponse:
+    """Stop the checks that wait or run."""
+    services.checks_cancel(actor=actor_of(request), dataset_id=dataset_id)
+    return redirect("datasets:health", tenant_of(request).slug, dataset_id)
+
+
 @require_GET
 @requires("data.write")
 def health_fix(request: HttpRequest, dataset_id: uuid.UUID) -> HttpResponse:
