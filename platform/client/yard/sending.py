@@ -25,6 +25,10 @@ PIECE = 1 << 18
 MIB = 1 << 20
 
 
+class _Over(Exception):
+    """Another part failed for good: this one stops in the middle of its body."""
+
+
 @dataclass(frozen=True)
 class LocalFile:
     """A file as it was when the command began.
@@ -125,7 +129,11 @@ class Sending:
             url = self._url(number)
             if self._over.is_set():
                 return
-            if self._api.put(url, self._pieces(number), self._length(number)):
+            try:
+                arrived = self._api.put(url, self._pieces(number), self._length(number))
+            except _Over:
+                return
+            if arrived:
                 self._count(number, 0, done=self._length(number))
                 return
             self._count(number, 0)
@@ -139,7 +147,9 @@ class Sending:
         left = self._length(number)
         with self._file.path.open("rb") as stream:
             stream.seek((number - 1) * self._opened["part_bytes"])
-            while left and not self._over.is_set():
+            while left:
+                if self._over.is_set():
+                    raise _Over
                 piece = stream.read(min(PIECE, left))
                 if not piece:
                     self._file.require_unchanged()
