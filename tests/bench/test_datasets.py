@@ -1,4 +1,4 @@
-"""A million rows from the order to the last row that can be read; one more row afterwards."""
+"""A million rows: until the last can be read and found, one more row, pages in the browser."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import pytest
 from tenants.models import Tenant
 from tenants.scoping.context import tenant_scope
 from tests import million
+from tests.bench import browsing
 from tests.bench.figures import Rounds, machine, spread, table
 from tests.factories import make_tenant, owner_of
 from tests.factories_datasets import again, csv_of, make_dataset, send_file
@@ -41,7 +42,7 @@ def _one_more(tenant: Tenant, dataset: Dataset, number: int) -> float:
     return seconds
 
 
-def test_a_million_rows_and_one_more(tmp_path: Path, settings: Any) -> None:
+def test_a_million_rows_are_imported_browsed_and_searched(tmp_path: Path, settings: Any) -> None:
     settings.BILLING = "off"
     tenant = make_tenant()
     path = tmp_path / "million.csv"
@@ -65,6 +66,8 @@ def test_a_million_rows_and_one_more(tmp_path: Path, settings: Any) -> None:
         ["ratio of the medians", f"{ratio:.2f}"],
     ]
     table(f"An import ({machine()})", ["what", "figure"], rows)
+    browsed = browsing.browse(tenant, one.dataset)
+    browsing.check(browsed)
     assert one.seconds < SECONDS
     assert one.search_seconds < SEARCH_SECONDS
     assert ratio < RATIO

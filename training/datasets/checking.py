@@ -6,13 +6,16 @@ import hashlib
 import json
 import uuid
 
-from django.db.models import QuerySet
+from django.db.models import F, QuerySet
+from django.utils.translation import gettext as _
 
+from modelyard.core.errors import Conflict
 from training.datasets import selectors
 from training.datasets.models import Change, Check, Example, Flag, Tally, Upload
 
 OF_VERSIONS = frozenset({"leakage"})
 """Checks that look at the newest frozen version besides the rows."""
+_POINTED = "pointed_at"
 
 
 def rows_mark(dataset_id: uuid.UUID) -> str:
@@ -62,6 +65,51 @@ def flagged(dataset_id: uuid.UUID, kind: str) -> QuerySet[Flag]:
     return Flag.objects.filter(source__dataset=dataset_id, source__kind=kind)
 
 
-def flagged_rows(dataset_id: uuid.UUID, flags: QuerySet[Flag]) -> QuerySet[Example]:
-    """Return the live rows that these flags point at."""
-    return Example.live.filter(dataset=dataset_id, pk__in=flags.values("example_id"))
+def check_require(dataset_id: uuid.UUID, kind: str) -> None:
+    """Refuse to go by a check that is not done, or saw other rows than there are now.
+
+    Raises:
+        Conflict: `check_not_done`, `check_stale`.
+    """
+    found = check_of(dataset_id, kind)
+    if found is None or found.status != Check.Status.DONE:
+        raise Conflict(
+            _("This goes by a check that has not ended. Fix the rows when it is done."),
+            code="check_not_done",
+        )
+    if is_stale(found, rows_mark(dataset_id)):
+        raise Conflict(
+            _("Rows changed since this check ran. Run it again, then fix what it finds."),
+            code="check_stale",
+        )
+
+
+def flagged_rows(
+    rows: QuerySet[Example], dataset_id: uuid.UUID, kind: str, **flags: object
+) -> QuerySet[Example]:
+    """Return those of a dataset's rows that a check points at; for pages of them see `beyond`.
+
+    Args:
+        rows: Rows of the dataset.
+        dataset_id: Of which dataset.
+        kind: Of the check.
+        flags: What else its flags must be: lookups that begin with `flags__`.
+    """
+    check = check_of(dataset_id, kind)
+    if check is None:
+        return rows.none()
+    # A check points at a row once, so a join repeats none; it may begin at the flags, by row.
+    return rows.filter(flags__source=check, **flags).alias(**{_POINTED: F("flags__example_id")})
+
+
+def beyond(
+    rows: QuerySet[Example], edge: uuid.UUID, *, ascending: bool = True
+) -> QuerySet[Example]:
+    """Return those of the rows that come after `edge` by id.
+
+    PostgreSQL doesn't conclude that their flags do, too: from the flags' side, a page would
+    cost as much as all before it.
+    """
+    way = "gt" if ascending else "lt"
+    names = ["pk", _POINTED] if _POINTED in rows.query.annotations else ["pk"]
+    return rows.filter(**{f"{name}__{way}": edge for name in names})

@@ -17,10 +17,10 @@ from django.db.models.fields.json import KeyTextTransform
 from django.utils.translation import gettext as _
 
 from modelyard.core.errors import Conflict
-from training.datasets import selectors
+from training.datasets import checking, selectors
 from training.datasets.models import Example, SearchIndex, SearchRow, Tally, VersionRow
 
-NAMES = ("q", "label", "unlabelled", "tag", "split", "source")
+NAMES = ("q", "label", "unlabelled", "tag", "split", "source", "flagged", "group")
 PAGE_ROWS = 50
 MOST_HITS = 10_000
 """Hits of a search that are fetched at once; a text that more rows have is walked to."""
@@ -87,6 +87,11 @@ def _plain(dataset_id: uuid.UUID, filters: Mapping[str, str]) -> QuerySet[Exampl
     if filters.get("source"):
         wanted &= Q(upload=filters["source"])
     rows = Example.live.filter(wanted)
+    if filters.get("flagged"):
+        group = {"flags__group": filters["group"]} if filters.get("group") else {}
+        rows = checking.flagged_rows(rows, dataset_id, filters["flagged"], **group)
+    elif filters.get("group"):
+        return rows.none()
     if filters.get("split"):
         version = selectors.version_frozen_latest(dataset_id)
         if version is None:
@@ -120,13 +125,13 @@ def page_of(dataset_id: uuid.UUID, filters: Mapping[str, str], place: Place) -> 
     Raises:
         Conflict: `search_too_short`, for a large dataset.
     """
-    found = _matching(dataset_id, filters)
+    found = matching(dataset_id, filters)
     count, more = _count(dataset_id, filters, found)
     backwards = place.before is not None
     ascending = place.newest == backwards
     edge = place.before or place.after
     if edge is not None:
-        found = found.filter(pk__gt=edge) if ascending else found.filter(pk__lt=edge)
+        found = checking.beyond(found, edge, ascending=ascending)
     rows = list(found.order_by("pk" if ascending else "-pk")[: PAGE_ROWS + 1])
     beyond = len(rows) > PAGE_ROWS
     rows = rows[:PAGE_ROWS]
@@ -142,8 +147,12 @@ def page_of(dataset_id: uuid.UUID, filters: Mapping[str, str], place: Place) -> 
     )
 
 
-def _matching(dataset_id: uuid.UUID, filters: Mapping[str, str]) -> QuerySet[Example]:
-    """Return the matching rows by the way that answers soonest."""
+def matching(dataset_id: uuid.UUID, filters: Mapping[str, str]) -> QuerySet[Example]:
+    """Return the matching rows by the way that answers soonest; page them by `checking.beyond`.
+
+    Raises:
+        Conflict: `search_too_short`, for a large dataset.
+    """
     if not filters.get("q") or _tallied(dataset_id, {}) <= FEW_ROWS:
         return example_find(dataset_id, filters)
     folded = fold(filters["q"])
@@ -172,7 +181,7 @@ def _count(
     dataset_id: uuid.UUID, filters: Mapping[str, str], found: QuerySet[Example]
 ) -> tuple[int, bool]:
     """Count the matching rows: exactly where that is cheap, up to `MOST_COUNTED` elsewhere."""
-    if not any(filters.get(name) for name in ("q", "tag", "split", "source")):
+    if not any(filters.get(name) for name in ("q", "tag", "split", "source", "flagged")):
         return _tallied(dataset_id, filters), False
     counted = found.order_by()[: MOST_COUNTED + 1].count()
     return min(counted, MOST_COUNTED), counted > MOST_COUNTED

@@ -68,11 +68,6 @@ def dataset_get(dataset_id: uuid.UUID) -> Dataset:
     return dataset
 
 
-def example_list(dataset_id: uuid.UUID) -> QuerySet[Example]:
-    """Return a dataset's live examples, newest first (for pages by id)."""
-    return Example.live.filter(dataset=dataset_id).order_by("-id")
-
-
 def label_counts(dataset_id: uuid.UUID) -> dict[str, int]:
     """Return how many examples each label has, most frequent first; unlabelled are left out."""
     rows = Tally.objects.filter(dataset=dataset_id, label__isnull=False, rows__gt=0)

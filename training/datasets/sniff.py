@@ -98,7 +98,9 @@ def _refuse_useless(sample: bytes) -> None:
 def _is_workbook(binary: BinaryIO) -> bool:
     archive = archives.open_zip(binary)
     names = set(archive.namelist())
-    kind = archive.read("mimetype")[:80] if _has_small(archive, "mimetype") else b""
+    kind = b""
+    if _has_small(archive, "mimetype"):
+        kind = archives.open_member(archive, "mimetype", binary).read(80)
     binary.seek(0)
     return "xl/workbook.xml" in names or "xl/workbook.bin" in names or b"spreadsheet" in kind
 

@@ -64,3 +64,5 @@ CHECKS = (
     "leakage",
 )
 """The questions about a dataset's health, in the order of the page."""
+POINTING = tuple(kind for kind in CHECKS if kind != "labels")
+"""Those that point at rows; the balance of labels is no row's fault."""

@@ -10,9 +10,10 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from modelyard.core.http.pagination import Pages
+from modelyard.core.http.serializers import unknown_field
 from tenants.api_base import TenantApiView
 from tenants.http import actor_of
-from training.datasets import deleted, selectors, services
+from training.datasets import checking, deleted, finding, selectors, services
 from training.datasets.api import door
 from training.datasets.wire import datasets as wire
 
@@ -97,17 +98,49 @@ class DeletionDetail(TenantApiView):
         return Response(wire.DatasetDeletionOut(deleted.deletion_get(deletion_id)).data)
 
 
+class RowPages(Pages):
+    """Pages of rows that a check may point at."""
+
+    def paginate_queryset(self, queryset: Any, request: Request, view: Any = None) -> Any:
+        """Return a page; its edge is said of the flags, too (see `checking.beyond`)."""
+        cursor = self.decode_cursor(request)
+        if cursor is not None and cursor.position is not None:
+            edge = uuid.UUID(str(cursor.position))
+            queryset = checking.beyond(queryset, edge, ascending=cursor.reverse)
+        return super().paginate_queryset(queryset, request, view=view)
+
+
 class DatasetExamples(TenantApiView):
     """The rows of a dataset."""
 
     permissions = door.READ_WRITE
 
     @extend_schema(
-        operation_id="examples_list", responses=wire.ExampleOut(many=True), summary="List examples"
+        operation_id="examples_list",
+        parameters=[wire.ExamplesIn],
+        responses=wire.ExampleOut(many=True),
+        summary="List examples",
     )
     def get(self, request: Request, dataset_id: uuid.UUID) -> Response:
-        """Return a page of examples, newest first."""
+        """Return a page of the examples that match, newest first.
+
+        Those of a check are refused (409) until it is done, and when rows changed since.
+        """
         selectors.dataset_get(dataset_id)
-        pages = Pages()
-        rows = pages.paginate_queryset(selectors.example_list(dataset_id), request, view=self)
+        asked = _filters(request)
+        if "flagged" in asked:
+            checking.check_require(dataset_id, asked["flagged"])
+        pages = RowPages()
+        rows = pages.paginate_queryset(finding.matching(dataset_id, asked), request, view=self)
         return pages.get_paginated_response(wire.ExampleOut(rows, many=True).data)
+
+
+def _filters(request: Request) -> dict[str, str]:
+    """Return the filters of an address; one that is not known would let every row through."""
+    given = request.query_params.dict()
+    refusal = unknown_field(given, [*finding.NAMES, "limit", "cursor"])
+    if refusal is not None:
+        raise refusal
+    asked = wire.ExamplesIn(data=given)
+    asked.is_valid(raise_exception=True)
+    return {name: str(value) for name, value in asked.validated_data.items()}

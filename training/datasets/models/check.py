@@ -64,7 +64,7 @@ class Check(Work):
 
 
 class Flag(TenantOwned):
-    """A row that a check points at.
+    """A row that a check points at, once.
 
     Attributes:
         source: The check.
@@ -92,6 +92,11 @@ class Flag(TenantOwned):
     data = models.JSONField(default=dict)
 
     class Meta(TenantOwned.Meta):
+        constraints = [
+            models.UniqueConstraint(
+                fields=["tenant_id", "source", "example"], name="datasets_flag_once"
+            )
+        ]
         indexes = [
             models.Index(fields=["tenant_id", "source", "group"], name="datasets_flag_group"),
             models.Index(fields=["tenant_id", "example"], name="datasets_flag_example"),

@@ -10,10 +10,11 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy as lazy
 
 from modelyard.core.errors import Invalid
-from training.datasets import finding
+from training.datasets import checking, finding
 from training.datasets.checks import MAX_LABEL
 from training.datasets.models import Example
 from training.datasets.services.changes import Kind, Params, State, kind_add
+from training.datasets.states import POINTING
 
 MAX_IDS = 10_000
 MAX_TAG = 64
@@ -34,6 +35,7 @@ def selection_check(dataset_id: uuid.UUID, params: Params) -> None:
 
     Raises:
         Invalid: `selection_wrong`.
+        Conflict: They go by a check: `check_not_done`, `check_stale`.
     """
     selection = params.get("selection")
     ids = selection.get("ids") if isinstance(selection, dict) else None
@@ -44,6 +46,8 @@ def selection_check(dataset_id: uuid.UUID, params: Params) -> None:
             % {"most": MAX_IDS, "names": ", ".join(finding.NAMES)},
             code="selection_wrong",
         )
+    if filters and filters.get("flagged"):
+        checking.check_require(dataset_id, filters["flagged"])
     selection_of(dataset_id, params)
 
 
@@ -62,8 +66,12 @@ def _are_filters(filters: object) -> bool:
         return False
     if not all(name in finding.NAMES and isinstance(filters[name], str) for name in filters):
         return False
-    source = filters.get("source")
-    return not source or _are_ids([source])
+    if filters.get("flagged") not in {None, "", *POINTING}:
+        return False
+    if filters.get("group") and not filters.get("flagged"):
+        return False
+    given = [filters[name] for name in ("source", "group") if filters.get(name)]
+    return not given or _are_ids(given)
 
 
 def _check_relabel(dataset_id: uuid.UUID, params: Params) -> None:

@@ -24,7 +24,7 @@ from modelyard.core.errors import Conflict, Invalid
 from tenants import access, audit
 from tenants.access import Actor
 from tenants.scoping.context import tenant_scope
-from training.datasets import selectors
+from training.datasets import checking, selectors
 from training.datasets.hashes import content_hash, group_hash, marks_of
 from training.datasets.models import Change, ChangeRow, Dataset, DatasetVersion, Example
 from training.datasets.services import work
@@ -231,7 +231,7 @@ def _next_rows(
 ) -> list[Example]:
     rows = kind.select(dataset_id, params)
     if last is not None:
-        rows = rows.filter(pk__gt=last)
+        rows = checking.beyond(rows, last)
     return list(rows.order_by("pk")[:CHUNK_ROWS])
 
 

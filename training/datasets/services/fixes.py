@@ -6,14 +6,12 @@ import uuid
 from collections.abc import Callable
 
 from django.db.models import QuerySet
-from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy as lazy
 
-from modelyard.core.errors import Conflict
 from training.datasets import checking
 from training.datasets.hashes import marks_of
 from training.datasets.health import noise, personal
-from training.datasets.models import Check, Example, Flag
+from training.datasets.models import Example
 from training.datasets.services.bulk import MAX_TAGS
 from training.datasets.services.changes import Kind, Params, State, kind_add
 
@@ -29,46 +27,22 @@ FIXES: dict[str, tuple[str, ...]] = {
 
 
 def _holds(kind: str) -> Callable[[uuid.UUID, Params], None]:
-    """Refuse a fix whose check is not done, or saw other rows than there are now."""
-
     def check(dataset_id: uuid.UUID, _params: Params) -> None:
-        found = checking.check_of(dataset_id, kind)
-        if found is None or found.status != Check.Status.DONE:
-            raise Conflict(
-                _("This goes by a check that has not ended. Fix the rows when it is done."),
-                code="check_not_done",
-            )
-        if checking.is_stale(found, checking.rows_mark(dataset_id)):
-            raise Conflict(
-                _("Rows changed since this check ran. Run it again, then fix what it finds."),
-                code="check_stale",
-            )
+        checking.check_require(dataset_id, kind)
 
     return check
 
 
-def _flagged(
-    kind: str, choose: Callable[[QuerySet[Flag]], QuerySet[Flag]]
-) -> Callable[[uuid.UUID, Params], QuerySet[Example]]:
+def _flagged(kind: str, **flags: object) -> Callable[[uuid.UUID, Params], QuerySet[Example]]:
     def select(dataset_id: uuid.UUID, _params: Params) -> QuerySet[Example]:
-        return checking.flagged_rows(dataset_id, choose(checking.flagged(dataset_id, kind)))
+        rows = Example.live.filter(dataset=dataset_id)
+        return checking.flagged_rows(rows, dataset_id, kind, **flags)
 
     return select
 
 
-def _all(flags: QuerySet[Flag]) -> QuerySet[Flag]:
-    return flags
-
-
-def _not_kept(flags: QuerySet[Flag]) -> QuerySet[Flag]:
-    return flags.filter(keep=False)
-
-
-def _noisy(kind: str) -> Callable[[QuerySet[Flag]], QuerySet[Flag]]:
-    def choose(flags: QuerySet[Flag]) -> QuerySet[Flag]:
-        return flags.filter(data__kinds__contains=[kind])
-
-    return choose
+def _noisy(kind: str) -> Callable[[uuid.UUID, Params], QuerySet[Example]]:
+    return _flagged("noise", flags__data__kinds__contains=[kind])
 
 
 def _remove(_row: Example, _params: Params) -> State:
@@ -99,44 +73,47 @@ def _text(change: Callable[[str], str]) -> Callable[[Example, Params], State]:
 
 for _name, _kind in {
     "repeats_remove": Kind(
-        lazy("Remove exact repeats"), _flagged("repeats", _not_kept), _remove, _holds("repeats")
+        lazy("Remove exact repeats"),
+        _flagged("repeats", flags__keep=False),
+        _remove,
+        _holds("repeats"),
     ),
     "near_remove": Kind(
-        lazy("Remove near duplicates"), _flagged("near", _not_kept), _remove, _holds("near")
+        lazy("Remove near duplicates"), _flagged("near", flags__keep=False), _remove, _holds("near")
     ),
     "conflicts_tag": Kind(
         lazy("Tag rows with conflicting labels"),
-        _flagged("conflicts", _all),
+        _flagged("conflicts"),
         _tag_conflict,
         _holds("conflicts"),
     ),
     "conflicts_remove": Kind(
         lazy("Remove rows with conflicting labels"),
-        _flagged("conflicts", _all),
+        _flagged("conflicts"),
         _remove,
         _holds("conflicts"),
     ),
     "empty_remove": Kind(
         lazy("Remove rows that say nothing"),
-        _flagged("noise", _noisy("empty")),
+        _noisy("empty"),
         _remove,
         _holds("noise"),
     ),
     "html_strip": Kind(
         lazy("Strip HTML"),
-        _flagged("noise", _noisy("html")),
+        _noisy("html"),
         _text(noise.stripped),
         _holds("noise"),
     ),
     "mojibake_repair": Kind(
         lazy("Repair garbled text"),
-        _flagged("noise", _noisy("mojibake")),
+        _noisy("mojibake"),
         _text(noise.repaired),
         _holds("noise"),
     ),
     "personal_mask": Kind(
         lazy("Mask personal data"),
-        _flagged("personal", _all),
+        _flagged("personal"),
         _text(personal.masked),
         _holds("personal"),
     ),

@@ -10,7 +10,7 @@ from typing import Any
 from training.datasets import checking, reasons, selectors, services
 from training.datasets.models import Check, Example
 from training.datasets.services.changes import State, kind_get
-from training.datasets.states import CHECKS
+from training.datasets.states import CHECKS, POINTING
 from training.datasets.views.findings import TITLES, finding_of
 from training.datasets.views.frame import frame_context
 
@@ -49,7 +49,7 @@ def _all_fixes() -> set[str]:
 def _card(kind: str, check: Check | None, mark: str) -> dict[str, Any]:
     card: dict[str, Any] = {
         "kind": kind, "title": TITLES[kind], "check": check, "stale": False, "busy": False,
-        "finding": None, "fixes": [], "sample": [], "tone": "", "problem": "",
+        "finding": None, "fixes": [], "sample": [], "tone": "", "problem": "", "looks": False,
     }  # fmt: skip
     if check is None:
         return card
@@ -62,6 +62,7 @@ def _card(kind: str, check: Check | None, mark: str) -> dict[str, Any]:
     card["finding"] = finding_of(kind, check.result, check.rows_seen)
     card["tone"] = "warn" if check.result["rows"] else "ok"
     if check.result["rows"]:
+        card["looks"] = kind in POINTING
         card["fixes"] = [(name, kind_get(name).title) for name in services.FIXES.get(kind, ())]
         card["sample"] = _sample(check)
     return card

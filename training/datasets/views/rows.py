@@ -11,10 +11,12 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy as later
 
 from modelyard.core.errors import Conflict
-from training.datasets import finding, selectors
+from training.datasets import checking, finding, selectors
 from training.datasets.finding import Place
-from training.datasets.models import ChangeRow, Example, VersionRow
+from training.datasets.models import ChangeRow, Check, Example, Flag, VersionRow
+from training.datasets.states import POINTING
 from training.datasets.views.changes import change_facts, state_words
+from training.datasets.views.findings import TITLES
 from training.datasets.views.frame import cursor_of, frame_context
 
 SPLIT_NAMES = {"train": later("train"), "validation": later("validation"), "test": later("test")}
@@ -29,7 +31,10 @@ def filters_of(given: Mapping[str, str]) -> dict[str, str]:
     wanted = {name: given.get(name, "").replace("\x00", "").strip() for name in finding.NAMES}
     if wanted["split"] not in SPLIT_NAMES:
         wanted["split"] = ""
-    wanted["source"] = str(cursor_of(wanted["source"]) or "")
+    if wanted["flagged"] not in POINTING:
+        wanted["flagged"] = wanted["group"] = ""
+    for name in ("source", "group"):
+        wanted[name] = str(cursor_of(wanted[name]) or "")
     return wanted
 
 
@@ -51,12 +56,14 @@ def rows_context(dataset_id: uuid.UUID, filters: Mapping[str, str], place: Place
         "newest": place.newest,
         "query": urlencode(asked),
         "coverage": finding.coverage(dataset_id) if filters.get("q") else None,
+        "flag_note": _flag_note(dataset_id, filters.get("flagged", "")),
     }
     try:
         page = finding.page_of(dataset_id, filters, place)
     except Conflict as refusal:
         return {**context, "rows": [], "refusal": refusal.message}
     splits = _splits(dataset_id, page.rows)
+    groups = _groups(dataset_id, filters.get("flagged", ""), page.rows)
     rows = [
         {
             "id": row.pk,
@@ -65,6 +72,7 @@ def rows_context(dataset_id: uuid.UUID, filters: Mapping[str, str], place: Place
             "label": row.label,
             "tags": row.tags,
             "split": splits.get(row.pk),
+            "group": groups.get(row.pk),
         }
         for row in page.rows
     ]
@@ -91,6 +99,38 @@ def _splits(dataset_id: uuid.UUID, rows: Sequence[Example]) -> dict[uuid.UUID, A
     return {key: SPLIT_NAMES[split] for key, split in placed.values_list("example_id", "split")}
 
 
+def _flag_note(dataset_id: uuid.UUID, kind: str) -> str:
+    """Say what a reader of the rows that a check points at must know; '' for nothing."""
+    if not kind:
+        return ""
+    check = checking.check_of(dataset_id, kind)
+    if check is None:
+        return _("Not checked yet.")
+    if check.status != Check.Status.DONE:
+        return _("This check has not ended: rows that it points at may be missing.")
+    if checking.is_stale(check, checking.rows_mark(dataset_id)):
+        return _("Rows changed since: this is what was found before.")
+    return ""
+
+
+def _groups(
+    dataset_id: uuid.UUID, kind: str, rows: Sequence[Example]
+) -> dict[uuid.UUID, dict[str, Any]]:
+    """Return, of the rows that a check puts together, each with its group."""
+    if not kind:
+        return {}
+    flags = checking.flagged(dataset_id, kind).filter(example__in=[row.pk for row in rows])
+    found = flags.exclude(group=None).values_list("example_id", "group", "keep")
+    return {key: {"id": group, "keep": keep} for key, group, keep in found}
+
+
+def _checks(dataset_id: uuid.UUID, chosen: str) -> list[tuple[str, Any]]:
+    """Return the checks that point at rows, and the chosen one, with their titles."""
+    results = {one.kind: one.result for one in checking.check_list(dataset_id)}
+    with_rows = {kind for kind, result in results.items() if result.get("rows")}
+    return [(kind, TITLES[kind]) for kind in POINTING if kind in with_rows | {chosen}]
+
+
 def detail_context(dataset_id: uuid.UUID, given: Mapping[str, str]) -> dict[str, Any]:
     """Return the context of `datasets/detail.html`."""
     filters = filters_of(given)
@@ -106,6 +146,7 @@ def detail_context(dataset_id: uuid.UUID, given: Mapping[str, str]) -> dict[str,
         "labels": bars,
         "label_names": list(labels),
         "sources": list(sources.values_list("pk", "filename")[:SHOWN_SOURCES]),
+        "checks": _checks(dataset_id, filters["flagged"]),
         "row": _row(dataset_id, cursor_of(given.get("row", ""))),
         "change": change_facts(change) if change and _concerns(change.pk, given) else None,
         "findings": _findings(dataset_id, texts=frame["dataset"].example_count <= COMPARED_ROWS),
@@ -137,6 +178,10 @@ def _row(dataset_id: uuid.UUID, row_id: uuid.UUID | None) -> dict[str, Any] | No
         "origin": row.origin or {},
         "file": row.upload.filename,
         "removed": row.removed_in is not None,
+        "flags": [
+            {"kind": flag.source.kind, "title": TITLES[flag.source.kind], "group": flag.group}
+            for flag in Flag.objects.filter(example=row).select_related("source").order_by("pk")
+        ],
         "versions": [(number, SPLIT_NAMES[split]) for number, split in versions[:SHOWN_HISTORY]],
         "history": [
             {

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+from django.utils.translation import gettext as _
 from rest_framework import serializers
 
 from modelyard.core.http.serializers import BodySerializer
+from training.datasets.states import POINTING, SPLITS
 
 
 class DatasetIn(BodySerializer):
@@ -54,6 +58,39 @@ class DatasetDetailOut(DatasetOut):
 
     label_counts = serializers.DictField(child=serializers.IntegerField())
     findings = FindingOut(many=True)
+
+
+class ExamplesIn(serializers.Serializer[Any]):
+    """Which rows: those to which all of this applies, every row without."""
+
+    q = serializers.CharField(
+        required=False, max_length=1000, help_text="A part of the text, in any language."
+    )
+    label = serializers.CharField(  # type: ignore[assignment]
+        required=False, max_length=200, help_text="The label."
+    )
+    unlabelled = serializers.ChoiceField(
+        choices=["1"], required=False, help_text="Only rows without a label."
+    )
+    tag = serializers.CharField(required=False, max_length=64, help_text="One of the tags.")
+    split = serializers.ChoiceField(
+        choices=SPLITS, required=False, help_text="The split in the newest frozen version."
+    )
+    source = serializers.UUIDField(  # type: ignore[assignment]
+        required=False, help_text="The upload that the row came with."
+    )
+    flagged = serializers.ChoiceField(
+        choices=POINTING, required=False, help_text="The health check that points at the row."
+    )
+    group = serializers.UUIDField(
+        required=False, help_text="The group that the check of `flagged` puts the row in."
+    )
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        """Refuse a group of no check."""
+        if "group" in attrs and "flagged" not in attrs:
+            raise serializers.ValidationError({"group": [_("Say which check: add `flagged`.")]})
+        return attrs
 
 
 class ExampleOut(serializers.Serializer[object]):
