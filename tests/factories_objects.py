@@ -39,6 +39,8 @@ from training.datasets.models import (
 from training.jobs import recipes
 from training.jobs.models import Run, RunEvent
 from training.labeling.models import Annotation, Project, Suggestion, Task
+from training.loops.models import Gain
+from training.loops.types import TRAININGS
 from training.registry.models import Model, ModelVersion
 from training.serving.models import Deployment
 
@@ -94,6 +96,21 @@ def _dataset(tenant: Tenant) -> tuple[Dataset, Upload, Project, DatasetVersion, 
     ComparisonRow.objects.create(
         comparison=comparison, kind="added", seq=0, example_id=example.pk, after=facts
     )
+    Gain.objects.create(
+        dataset=dataset, version=version, status="done", moved_at=now, finished_at=now, base="tiny",
+        augmentation={"operations": ["swap"], "per_row": 1, "templates": []},
+        result={
+            "mean": 0.0, "low": -0.1, "high": 0.1, "verdict": "same", "differences": [0.0] * 3,
+            "rows": 1,
+        },
+        trainings=[
+            {
+                "key": one.key, "seed": one.seed, "augmented": one.augmented, "macro_f1": 0.5,
+                "accuracy": 0.5, "train_ms": 1,
+            }
+            for one in TRAININGS
+        ],
+    )  # fmt: skip
     return dataset, upload, project, version, change
 
 

@@ -33,6 +33,7 @@ NO_PAGES = {
     "deletions": "a part of a page",
     "retry": "only acts",
     "suggestions": "a part of a page",
+    "gain": "a part of a page",
     "rejects": "a file",
     "files/<str:name>": "a file",
     "/file": "a file",

@@ -42,6 +42,7 @@ from training.datasets.models import (
 )
 from training.jobs.models import Run
 from training.labeling.models import Annotation, Task
+from training.loops.models import Gain
 
 pytestmark = pytest.mark.django_db
 committed = pytest.mark.django_db(transaction=True)
@@ -182,6 +183,20 @@ def _freezing(case: Case) -> dict[str, object]:
     return {}
 
 
+def _augmented(case: Case) -> dict[str, object]:
+    with tenant_scope(case.tenant.pk):
+        Gain.objects.all().delete()
+        kept = {"operations": ["swap"], "per_row": 1, "templates": [], "words": {}}
+        DatasetVersion.objects.update(augmented_rows=1, augmentation=kept)
+    return {}
+
+
+def _waiting_gain(case: Case) -> dict[str, object]:
+    with tenant_scope(case.tenant.pk):
+        Gain.objects.update(status="waiting")
+    return {}
+
+
 def _named_version(case: Case) -> dict[str, object]:
     with tenant_scope(case.tenant.pk):
         version = DatasetVersion.objects.get(pk=case.known["version_id"])
@@ -220,6 +235,8 @@ READY: dict[str, Callable[[Case], dict[str, object]]] = {
     "versions_describe": lambda _: {"notes": "Winter only."},
     "versions_cancel": _freezing,
     "versions_delete": _named_version,
+    "gains_start": _augmented,
+    "gains_cancel": _waiting_gain,
     "words_set": lambda _: {"csv": "good,fine"},
     "changes_create": lambda _: {
         "kind": "tag",

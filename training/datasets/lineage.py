@@ -20,7 +20,7 @@ class Use:
     """Something that was made from a version.
 
     Attributes:
-        kind: `run`, `model` or `deployment`.
+        kind: `run`, `gain` (being measured), `model` or `deployment`.
         id: Of that thing.
         title: As people call it.
         status: Its state.
@@ -60,7 +60,7 @@ class Placing:
 
 askers_of_use: list[Callable[[Sequence[uuid.UUID]], Iterable[Use]]] = []
 SHOWN = 50
-_ORDER = ("run", "model", "deployment")
+_ORDER = ("run", "gain", "model", "deployment")
 
 
 def version_uses(*version_ids: uuid.UUID) -> list[Use]:

@@ -2,6 +2,7 @@
 
     python -m training.engine train DATA.csv --text text --label label --out DIR
     python -m training.engine train --job JOB.json --leash      (what the supervisor runs)
+    python -m training.engine trials --job JOB.json --leash     (trainings that are compared)
     python -m training.engine evaluate FOLDER DATA.csv
     python -m training.engine predict FOLDER "a text" ...
     python -m training.engine verify FOLDER
@@ -27,7 +28,15 @@ from training.engine.catalog import DEFAULT_BASE
 from training.engine.console import Console
 from training.engine.errors import EngineError, SpecError
 from training.engine.events import Emit, Event, Failed, to_line
-from training.engine.spec import METHODS, PRECISIONS, PRESETS, DataSpec, JobSpec, TrainSpec
+from training.engine.spec import (
+    METHODS,
+    PRECISIONS,
+    PRESETS,
+    DataSpec,
+    JobSpec,
+    TrainSpec,
+    TrialSpec,
+)
 
 EX_OK, EX_USAGE, EX_UNEXPECTED = 0, 64, 1
 SPEC_OPTIONS = (
@@ -60,10 +69,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         emit: Emit = Console(out)
         try:
             args = _parser().parse_args(argv)
-            if args.command == "train" and (args.events or args.job):
+            if args.command == "trials" or (args.command == "train" and (args.events or args.job)):
                 emit = _line_writer(out)
-            if args.command == "train":
-                _train(args, emit)
+            if args.command in _LEARNING:
+                _LEARNING[args.command](args, emit)
             else:
                 _COMMANDS[args.command](args, out)
         except EngineError as exc:
@@ -87,14 +96,29 @@ def _train(args: argparse.Namespace, emit: Emit) -> None:
     train(job, emit=emit, should_stop=stop)
 
 
+def _trials(args: argparse.Namespace, emit: Emit) -> None:
+    stop = _stop_on_signals()
+    if args.leash:
+        threading.Thread(target=_die_with_parent, name="leash", daemon=True).start()
+    trials = TrialSpec.list_from_json(_job_content(args.job))
+    _prepare_process(trials[0].spec.threads if trials else None)
+    from training.engine.trials import run_trials
+
+    run_trials(trials, emit=emit, should_stop=stop)
+
+
 def _job_from_file(path: str) -> JobSpec:
+    return JobSpec.from_json(_job_content(path))
+
+
+def _job_content(path: str) -> Any:
     try:
         content = json.loads(Path(path).read_text(encoding="utf-8"))
     except OSError as exc:
         raise SpecError("job_unreadable", f"The job file cannot be read: {exc}") from exc
     except ValueError as exc:
         raise SpecError("job_unreadable", f"The job file is not valid JSON: {exc}") from exc
-    return JobSpec.from_json(content)
+    return content
 
 
 def _job_from_options(args: argparse.Namespace) -> JobSpec:
@@ -161,6 +185,10 @@ def _verify(args: argparse.Namespace, out: TextIO) -> None:
     out.write(f"{verified.manifest_sha256}  {verified.bytes} bytes\n")
 
 
+_LEARNING: dict[str, Callable[[argparse.Namespace, Emit], None]] = {
+    "train": _train,
+    "trials": _trials,
+}
 _COMMANDS: dict[str, Callable[[argparse.Namespace, TextIO], None]] = {
     "evaluate": _evaluate,
     "predict": _predict,
@@ -175,6 +203,9 @@ def _parser() -> argparse.ArgumentParser:
     train.add_argument("data", nargs="?", help="CSV, JSONL or Parquet")
     _add_columns(train)
     _add_train_options(train)
+    trials = commands.add_parser("trials", help="train several times and compare, without a model")
+    trials.add_argument("--job", required=True, help="JSON file with trials and threads")
+    trials.add_argument("--leash", action="store_true", help="die when standard input ends")
     evaluate = commands.add_parser("evaluate", help="report a model on labelled rows")
     evaluate.add_argument("folder")
     evaluate.add_argument("data")

@@ -77,11 +77,17 @@ class Dataset:
     notes: list[Note]
 
 
-def load(spec: DataSpec, *, seed: int) -> Dataset:
+def load(spec: DataSpec, *, seed: int, test: bool = True) -> Dataset:
     """Read the file and return its splits.
 
     A split column is obeyed; without one, rows are split 80/10/10 by label with `seed`, and
     rows of the same text stay together. A missing validation split is taken from train.
+
+    Args:
+        spec: the file and its columns.
+        seed: of splitting.
+        test: False where nothing is reported: then the file must have no row of test, and must
+            say which rows are of validation.
 
     Raises:
         DataError: the file cannot be read, or its rows cannot be trained on.
@@ -99,8 +105,8 @@ def load(spec: DataSpec, *, seed: int) -> Dataset:
     else:
         splits = [_split_name(name, example, spec.split) for example, name in rows]
         _check_leakage(examples, splits)
-        splits = _with_validation(examples, splits, seed=seed)
-    return _checked(examples, splits, sha256=file_sha256(Path(spec.path)))
+        splits = _with_validation(examples, splits, seed=seed) if test else splits
+    return _checked(examples, splits, sha256=file_sha256(Path(spec.path)), test=test)
 
 
 def read_rows(spec: DataSpec) -> Iterator[tuple[Example, str]]:
@@ -178,10 +184,16 @@ def _hold_out(examples: list[Example], name: str, *, seed: int, salt: int) -> li
     return [name if example.text.strip() in held else "train" for example in examples]
 
 
-def _checked(examples: list[Example], splits: list[str], *, sha256: str) -> Dataset:
+def _checked(examples: list[Example], splits: list[str], *, sha256: str, test: bool) -> Dataset:
     parts: dict[str, list[Example]] = {"train": [], "validation": [], "test": []}
     for example, name in zip(examples, splits, strict=True):
         parts[name].append(example)
+    if parts["test"] and not test:
+        raise DataError(
+            "test_rows",
+            f"Row {parts['test'][0].row} is of test, which is for the report alone. Leave such "
+            "rows out of this file.",
+        )
     counts = Counter(example.label for example in parts["train"])
     for name in ("validation", "test"):
         for example in parts[name]:
@@ -200,7 +212,7 @@ def _checked(examples: list[Example], splits: list[str], *, sha256: str) -> Data
             f"The label “{few[0]}” has only one row in train ({len(few)} such labels). "
             f"Each label needs at least {MIN_TRAIN_PER_CLASS}: add rows or merge labels.",
         )
-    for name in ("train", "validation", "test"):
+    for name in ("train", "validation", *(["test"] if test else [])):
         if not parts[name]:
             raise DataError(
                 "too_few_rows",

@@ -80,6 +80,23 @@ class Baseline(Event):
 
 
 @dataclass(frozen=True, kw_only=True)
+class Trial(Event):
+    """A training that leaves no model is over: figures of its last epoch on validation rows.
+
+    `key` is the order's. `true` and `predicted` are class indices of the validation rows in the
+    order of the file, [n]; `labels` says how many classes there are.
+    """
+
+    kind = "trial"
+    key: str
+    macro_f1: float
+    accuracy: float
+    labels: int
+    true: list[int]
+    predicted: list[int]
+
+
+@dataclass(frozen=True, kw_only=True)
 class Done(Event):
     """The artifact is written and verified; `metrics` is a flat summary."""
 
@@ -100,7 +117,7 @@ class Failed(Event):
 Emit = Callable[[Event], None]
 
 _KINDS: Mapping[str, type[Event]] = MappingProxyType(
-    {cls.kind: cls for cls in (Phase, Progress, Eval, Notice, Baseline, Done, Failed)}
+    {cls.kind: cls for cls in (Phase, Progress, Eval, Notice, Baseline, Trial, Done, Failed)}
 )
 
 

@@ -50,8 +50,12 @@ class Prepared:
         return [len(self.data.train) / (labels * counts[place]) for place in range(labels)]
 
 
-def prepare(job: JobSpec, *, enter: Callable[[str], None], emit: Emit) -> Prepared:
+def prepare(
+    job: JobSpec, *, enter: Callable[[str], None], emit: Emit, test: bool = True
+) -> Prepared:
     """Load rows and tokenizer, encode every text once, settle what was left to choose.
+
+    `test` is False for a training without a report (see `data.load`).
 
     Raises:
         SpecError: the base model.
@@ -61,7 +65,7 @@ def prepare(job: JobSpec, *, enter: Callable[[str], None], emit: Emit) -> Prepar
     spec = job.spec.with_changes(threads=job.spec.threads or owned_cores())
     torch.set_num_threads(spec.threads or 1)
     base = resolve(spec.base)
-    data = load(job.data, seed=spec.seed)
+    data = load(job.data, seed=spec.seed, test=test)
     for note in data.notes:
         emit(Notice(code=note.code, message=note.message, facts={"count": note.count}))
     spec = settled(spec, rows=len(data.train), labels=len(data.labels))

@@ -258,6 +258,46 @@ class JobSpec:
         )
 
 
+@dataclass(frozen=True, kw_only=True)
+class TrialSpec:
+    """One of several trainings that are compared; none leaves a model.
+
+    Attributes:
+        key: names it in its event.
+        data: the rows, with a split column and none of test.
+        spec: the settings.
+    """
+
+    key: str
+    data: DataSpec
+    spec: TrainSpec
+
+    @classmethod
+    def list_from_json(cls, data: Any) -> list[Self]:
+        """Read `{"trials": [{"key", "data", "spec"}, ...], "threads"}`.
+
+        Raises:
+            SpecError: an unknown or missing field, or a bad value.
+        """
+        if not isinstance(data, Mapping) or not isinstance(data.get("trials"), list):
+            raise SpecError("spec_value", "The job must be an object with a list “trials”.")
+        return [cls._read(one, data.get("threads")) for one in data["trials"]]
+
+    @classmethod
+    def _read(cls, data: Any, threads: int | None) -> Self:
+        values = _known(cls, data)
+        for name in ("key", "data", "spec"):
+            if name not in values:
+                raise SpecError("spec_value", f"“{name}” of a trial is missing.")
+        _text("key", values["key"])
+        spec = TrainSpec.from_json(values["spec"])
+        return cls(
+            key=values["key"],
+            data=DataSpec.from_json(values["data"]),
+            spec=spec if threads is None else spec.with_changes(threads=threads),
+        )
+
+
 def _known(cls: type, data: Any) -> dict[str, Any]:
     if not isinstance(data, Mapping):
         raise SpecError("spec_value", f"{cls.__name__} must be a JSON object.")

@@ -159,6 +159,7 @@ class Loop:
 
     Attributes:
         position: where it is.
+        predicted: class indices of the validation rows after the last epoch of this process.
         precision: "bf16" or "fp32".
         device: where it computes.
         seconds: time in the loop, earlier processes included.
@@ -193,6 +194,7 @@ class Loop:
             self._class_weights = torch.tensor(prepared.class_weights(), device=self.device)
         self._best: dict[str, torch.Tensor] | None = None
         self.position = Position()
+        self.predicted = np.empty(0, dtype=np.int64)
         self._started = time.monotonic()
         self._saved_at = self._started
 
@@ -308,6 +310,7 @@ class Loop:
                 targets = self._targets("validation", rows)
                 total_loss += float(functional.cross_entropy(logits, targets, reduction="sum"))
                 predicted[rows] = logits.argmax(dim=1).cpu().numpy()
+        self.predicted = predicted
         position.epoch += 1
         position.batch = 0
         event = Eval(

@@ -22,20 +22,23 @@ _PASSED_ON = ("HOME", "LANG", "LC_ALL", "LD_LIBRARY_PATH", "PATH", "PYTHONPATH",
 
 
 class Child:
-    """One `python -m training.engine train --job` process.
+    """One `python -m training.engine train --job` process (or another command of the engine).
 
     Args:
         work: Its folder: `job.json` is written there, standard error goes to `stderr.log`.
         job: The engine's job, JSON values only.
         grace: Seconds between SIGTERM (it writes a checkpoint) and SIGKILL.
+        act: The engine's command: `train` or `trials`.
     """
 
-    def __init__(self, *, work: Path, job: Mapping[str, Any], grace: float) -> None:
+    def __init__(
+        self, *, work: Path, job: Mapping[str, Any], grace: float, act: str = "train"
+    ) -> None:
         self._grace = grace
         self._stderr = work / "stderr.log"
         path = work / "job.json"
         path.write_text(json.dumps(job, ensure_ascii=False), encoding="utf-8")
-        command = [sys.executable, "-P", "-m", "training.engine", "train"]
+        command = [sys.executable, "-P", "-m", "training.engine", act]
         with self._stderr.open("wb") as log:
             self._process = subprocess.Popen(  # noqa: S603 - our own program, our own arguments
                 [*command, "--job", str(path), "--leash"],

@@ -33,11 +33,21 @@ def estimate(spec: TrainSpec, splits: Mapping[str, int], *, chars: float | None 
     """Return the range of seconds for rows of `chars` characters on average."""
     rows = splits.get("train", 0)
     others = splits.get("validation", 0) + splits.get("test", 0)
+    baseline = (rows + others) * BASELINE_ROW_SECONDS
+    return around(START_SECONDS + learning_seconds(spec, rows, others, chars=chars) + baseline)
+
+
+def learning_seconds(
+    spec: TrainSpec, rows: int, judged: int, *, chars: float | None = None
+) -> float:
+    """Return how long the loop takes: `rows` learnt from, `judged` scored after each epoch."""
     tokens = min((chars or TYPICAL_CHARS) / CHARS_PER_TOKEN + 2, spec.max_length)
     steps = steps_of(spec, rows)
     epochs = steps / max(1, math.ceil(rows / spec.batch_size))
     learning = steps * spec.batch_size * tokens / TOKENS_PER_SECOND
-    judging = epochs * others * tokens / (TOKENS_PER_SECOND * EVALUATION_SPEEDUP)
-    baseline = (rows + others) * BASELINE_ROW_SECONDS
-    middle = START_SECONDS + learning + judging + baseline
-    return Estimate(low=middle * SPREAD[0], high=middle * SPREAD[1])
+    return learning + epochs * judged * tokens / (TOKENS_PER_SECOND * EVALUATION_SPEEDUP)
+
+
+def around(seconds: float) -> Estimate:
+    """Return the range that a figure before the start stands for."""
+    return Estimate(low=seconds * SPREAD[0], high=seconds * SPREAD[1])

@@ -15,10 +15,8 @@ import structlog
 from django.conf import settings
 from django.db import DatabaseError, InterfaceError, connection
 
-from training.jobs import leases
 from training.jobs.child import Child
 from training.jobs.states import RunStatus
-from training.jobs.types import Lease
 
 logger = structlog.get_logger(__name__)
 
@@ -32,16 +30,20 @@ class Heartbeat:
     """Beats inside a `with` block; `verdict` says why the child was stopped, or ''.
 
     Args:
-        lease: What it renews.
+        renew: Renews the right to the work and returns its state, None when it is lost.
         limit_seconds: How long the child may take.
         now: A clock that only goes forward.
     """
 
     def __init__(
-        self, lease: Lease, *, limit_seconds: float, now: Callable[[], float] = time.monotonic
+        self,
+        renew: Callable[[], str | None],
+        *,
+        limit_seconds: float,
+        now: Callable[[], float] = time.monotonic,
     ) -> None:
         self.verdict = ""
-        self._lease = lease
+        self._renew = renew
         self._limit = limit_seconds
         self._now = now
         self._child: Child | None = None
@@ -82,7 +84,7 @@ class Heartbeat:
 
     def _beat(self) -> None:
         try:
-            state = leases.beat(self._lease)
+            state = self._renew()
         except (DatabaseError, InterfaceError) as error:
             # The database may come back before the lease ends; after that nobody may go on.
             logger.warning("heartbeat_failed", error=str(error))

@@ -14,6 +14,7 @@ import socket
 import time
 import uuid
 from dataclasses import dataclass
+from functools import partial
 from importlib.metadata import version as package_version
 from pathlib import Path
 from typing import Any
@@ -89,7 +90,8 @@ def _hold(lease: Lease) -> None:
     again = True
     try:
         order = _order(lease)
-        with Heartbeat(lease, limit_seconds=order.limit_seconds) as heart:
+        beat = partial(leases.beat, lease)
+        with Heartbeat(beat, limit_seconds=order.limit_seconds) as heart:
             again = _attempt(lease, order, folder, heart)
     except Unavailable as error:
         again = leases.give_back(lease, error.code, error.message)
@@ -151,7 +153,7 @@ def _train(lease: Lease, order: Order, folder: Path, heart: Heartbeat) -> Exit:
         heart.watch(child)
         for line in child.lines():
             heart.heard()
-            items, fields = listener.hear(_parse(line))
+            items, fields = listener.hear(parsed(line))
             if items or fields:
                 leases.say(lease, items, **fields)
         code = child.wait()
@@ -216,7 +218,7 @@ def _order(lease: Lease) -> Order:
     with tenant_scope(lease.tenant_id):
         run = Run.objects.get(pk=lease.run_id)
         version = datasets.version_get(run.dataset_version_id)
-        left = _seconds_left(lease.tenant_id)
+        left = seconds_left(lease.tenant_id)
     expected = forecast.estimate(TrainSpec.from_json(run.spec), version.split_counts)
     return Order(
         model_name=run.model_name,
@@ -228,7 +230,7 @@ def _order(lease: Lease) -> Order:
     )
 
 
-def _seconds_left(tenant_id: uuid.UUID) -> float:
+def seconds_left(tenant_id: uuid.UUID) -> float:
     """Return how much training the plan still allows in this period."""
     most = entitlements.current(tenant_id).limits[plans.TRAIN_MS]
     if most is None:
@@ -252,7 +254,8 @@ def _prefix(lease: Lease, attempt: int | None = None) -> str:
     return artifacts.prefix_for(lease.tenant_id, lease.run_id, attempt or lease.attempt)
 
 
-def _parse(line: str) -> engine.Event:
+def parsed(line: str) -> engine.Event:
+    """Return what the engine said; a line of somebody else becomes a notice."""
     try:
         return engine.parse(line)
     except ValueError:

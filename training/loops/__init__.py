@@ -1,1 +1,1 @@
-"""The joins between models and data: a deployed model suggests labels."""
+"""The joins between models and data: suggested labels, and what augmented rows are worth."""

@@ -4,7 +4,7 @@ from django.apps import AppConfig
 
 
 class LoopsConfig(AppConfig):
-    """The app of the loops; it has no tables of its own."""
+    """The app of the loops."""
 
     name = "training.loops"
     label = "loops"

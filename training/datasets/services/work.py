@@ -54,7 +54,11 @@ class Claim(Generic[Row]):
             WorkLost: Write nothing more.
         """
         rows = type(self.row).objects.filter(
-            pk=self.row.pk, attempt=self.row.attempt, status=self.row.status
+            pk=self.row.pk,
+            attempt=self.row.attempt,
+            status=self.row.status,
+            # Work that was stopped and started again counts its attempts anew.
+            started_at=self.row.started_at,
         )
         if not rows.update(lease_until=_lease_end(), **fields):
             raise WorkLost

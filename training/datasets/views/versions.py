@@ -8,7 +8,7 @@ from typing import Any
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy as lazy
 
-from training.datasets import lineage, reasons, selectors
+from training.datasets import lineage, offers, reasons, selectors
 from training.datasets.augment.words import words_text
 from training.datasets.models import Comparison, ComparisonRow, DatasetVersion
 from training.datasets.states import SPLITS
@@ -47,6 +47,7 @@ def versions_context(dataset_id: uuid.UUID) -> dict[str, Any]:
         "versions": [{**version_facts(one), **_progress(one)} for one in versions],
         "groupings": GROUPINGS.items(),
         "operations": OPERATIONS,
+        "offer": offers.augmentation_offer(dataset_id),
         "words": words_text(words),
         "word_count": len(words),
     }

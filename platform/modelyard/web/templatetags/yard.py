@@ -262,8 +262,12 @@ def dot_chart(
     rows: Sequence[tuple[str, float, float | None, int]],
     value_name: str,
     other_name: str,
+    head: str = "",
 ) -> dict[str, Any]:
-    """Draw (label, value, compared value, count) rows as dots, the compared value as diamond."""
+    """Draw (label, value, compared value, count) rows as dots, the compared value as diamond.
+
+    `head` stands above the labels in the table of the same numbers; "Label" by default.
+    """
     return {
         "key": key,
         "finding": finding,
@@ -271,6 +275,7 @@ def dot_chart(
         "plot": svg.dots(rows),
         "value_name": value_name,
         "other_name": other_name,
+        "head": head or _("Label"),
     }
 
 
