@@ -85,6 +85,7 @@ def test_only_heavy_libraries_are_imported_inside_functions() -> None:
         "peft",
         "accelerate",
         "scipy",
+        "PIL",
         "pyarrow",
         "training",
     }

@@ -43,7 +43,8 @@ def card_text(version: DatasetVersion) -> str:
     for label, rows in version.label_counts.items():
         parts = [str(per.get(name, {}).get(label, 0)) for name in ("train", "validation", "test")]
         lines.append(f"| {_cell(label)} | {rows} | {' | '.join(parts) if per else '? | ? | ?'} |")
-    lines += ["", "## Characters a text", "", "```json", json.dumps(version.text_stats), "```"]
+    if version.text_stats:
+        lines += ["", "## Characters a text", "", "```json", json.dumps(version.text_stats), "```"]
     if version.notes:
         lines += ["", "## Notes", "", version.notes]
     return "\n".join(lines) + "\n"

@@ -11,11 +11,19 @@ from django.utils.translation import gettext as _
 
 from modelyard.core.errors import Conflict
 from training.datasets import selectors
-from training.datasets.models import Change, Check, Example, Flag, Tally, Upload
+from training.datasets.models import Change, Check, Dataset, Example, Flag, Tally, Upload
+from training.datasets.states import CHECKS
 
 OF_VERSIONS = frozenset({"leakage"})
 """Checks that look at the newest frozen version besides the rows."""
 _POINTED = "pointed_at"
+OF_IMAGES = ("labels",)
+"""Checks that say something of images."""
+
+
+def kinds_of(dataset: Dataset) -> tuple[str, ...]:
+    """Return the checks that a dataset's rows can be asked: the others are for texts."""
+    return OF_IMAGES if dataset.holds_images else CHECKS
 
 
 def rows_mark(dataset_id: uuid.UUID) -> str:

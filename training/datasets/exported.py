@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Mapping
 
 from django.db.models import QuerySet
 from django.utils.translation import gettext as _
 
 from modelyard.core.errors import Conflict, NotFound
-from training.datasets.models import DatasetExport
+from training.datasets.formats import FORMATS, IMAGES, Format
+from training.datasets.models import Dataset, DatasetExport
+
+
+def formats_of(dataset: Dataset) -> Mapping[str, Format]:
+    """Return the formats that a dataset can be exported to, by name."""
+    return {IMAGES.name: IMAGES} if dataset.holds_images else FORMATS
 
 
 def export_list(dataset_id: uuid.UUID) -> QuerySet[DatasetExport]:

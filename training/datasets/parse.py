@@ -6,6 +6,7 @@ writes JSON lines to stdout, and dies with its reader (broken pipe).
 
 from __future__ import annotations
 
+import base64
 import itertools
 import json
 import sys
@@ -15,12 +16,15 @@ from typing import Any, BinaryIO
 
 from training.datasets import checks, sniff
 from training.datasets.confinement import confine
+from training.datasets.formats import IMAGES, image_zip
 from training.datasets.formats.reading import entries
 from training.datasets.formats.records import Fault, FileRefused, Source
 from training.datasets.previews import Wish
 
 BATCH_ROWS = 2_000
 BATCH_CHARACTERS = 4 * 1024**2
+BATCH_IMAGES = 100
+BATCH_BYTES = 8 * 1024**2
 
 
 def _say(value: dict[str, Any]) -> None:
@@ -37,6 +41,10 @@ def _inspect(path: Path, options: dict[str, Any]) -> None:
 def _rows(path: Path, options: dict[str, Any]) -> None:
     source = Source(**options["source"])
     with path.open("rb") as binary:
+        if source.format == IMAGES.name:
+            for images in _image_batches(image_zip.read(binary, labelled=bool(source.label))):
+                _say(images)
+            return
         try:
             for batch in _batches(checks.rows(entries(binary, source), source)):
                 _say(_batch(batch, binary))
@@ -57,6 +65,41 @@ def _batches(found: Iterable[checks.Row | Fault]) -> Iterator[list[checks.Row | 
         yield batch
 
 
+def _image_batches(
+    found: Iterable[tuple[image_zip.Taken | Fault, int]],
+) -> Iterator[dict[str, Any]]:
+    """Cut the stream into batches of at most so many members and, but for one image, bytes."""
+    batch: dict[str, Any] = {"rows": [], "images": [], "faults": [], "bytes": 0}
+    size = 0
+    for one, done in found:
+        batch["bytes"] = done
+        if isinstance(one, Fault):
+            batch["faults"].append(_fault(one))
+        else:
+            batch["images"].append(_image(one))
+            size += len(one.picture.data)
+        if size > BATCH_BYTES or len(batch["images"]) + len(batch["faults"]) >= BATCH_IMAGES:
+            yield batch
+            batch, size = {"rows": [], "images": [], "faults": [], "bytes": done}, 0
+    if batch["images"] or batch["faults"]:
+        yield batch
+
+
+def _image(one: image_zip.Taken) -> dict[str, Any]:
+    picture = one.picture
+    return {
+        "line": one.line,
+        "name": one.name,
+        "label": one.label,
+        "tags": one.tags,
+        "type": picture.type,
+        "width": picture.width,
+        "height": picture.height,
+        "data": base64.b64encode(picture.data).decode(),
+        "thumb": base64.b64encode(picture.thumb).decode(),
+    }
+
+
 def _size(one: checks.Row | Fault) -> int:
     if isinstance(one, Fault):
         return len(one.value)
@@ -66,13 +109,13 @@ def _size(one: checks.Row | Fault) -> int:
 def _batch(batch: list[checks.Row | Fault], binary: BinaryIO) -> dict[str, Any]:
     return {
         "rows": [[*one] for one in batch if isinstance(one, checks.Row)],
-        "faults": [
-            [one.line, one.column, one.code, one.value, dict(one.detail)]
-            for one in batch
-            if isinstance(one, Fault)
-        ],
+        "faults": [_fault(one) for one in batch if isinstance(one, Fault)],
         "bytes": binary.tell(),
     }
+
+
+def _fault(one: Fault) -> list[Any]:
+    return [one.line, one.column, one.code, one.value, dict(one.detail)]
 
 
 def main(arguments: list[str]) -> int:

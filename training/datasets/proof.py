@@ -23,10 +23,21 @@ SCHEMA = pa.schema(
         "parent": pa.string(),
         "fields": pa.string(),
         "content": pa.string(),
+        "image": pa.struct(
+            {
+                "key": pa.string(),
+                "sha256": pa.string(),
+                "type": pa.string(),
+                "width": pa.int32(),
+                "height": pa.int32(),
+                "bytes": pa.int64(),
+            }
+        ),
     }
 )
 """Of `rows.parquet`. `group` never crosses splits; `parent` is the id of the row that an augmented
-row was made from, null for real rows; `fields` the other fields of the record, as JSON."""
+row was made from, null for real rows; `fields` the other fields of the record, as JSON; `image`
+where an image lies, and what it is (`Example.image`), null for texts."""
 
 
 class FreezeRefused(Exception):

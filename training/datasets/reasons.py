@@ -47,6 +47,25 @@ ROW: Mapping[str, Promise] = {
     "sentence_too_long": lazy(
         "The sentence has more than %(most)s tokens, or a line over 4 MB. Is a blank line missing?"
     ),
+    "image_none": lazy(
+        "This is no image that is read here: JPEG, PNG, WebP, GIF or BMP. Convert it, or leave it "
+        "out."
+    ),
+    "image_kind": lazy(
+        "The name says %(named)s, and the content is %(found)s. Give the file its right ending."
+    ),
+    "image_broken": lazy(
+        "The %(kind)s image is damaged or cut off and can't be decoded. Save it again."
+    ),
+    "image_damaged": lazy("The zip is damaged at this file. Pack it again."),
+    "image_pixels": lazy(
+        "The image has more than %(most)s million pixels. Make it smaller and pack it again."
+    ),
+    "image_bytes": lazy("The file is larger than %(most)s MB. Save the image smaller."),
+    "image_empty": lazy("The file is empty. Leave it out, or put the image there."),
+    "image_path": lazy(
+        "The name points out of the zip's own folder. Pack the images by plain names."
+    ),
 }
 
 FILE: Mapping[str, Promise] = {
@@ -78,10 +97,24 @@ FILE: Mapping[str, Promise] = {
         "The zip holds no file that is read here (it has %(members)s). Pack CSV, TSV, JSON, JSON "
         "Lines, Parquet, spreadsheets, text or CoNLL files."
     ),
-    "image_folder": lazy(
-        "This zip holds images (%(members)s), and this dataset is one of texts. Upload texts."
+    "image_file": lazy(
+        "This is one image. Pack your images as a zip, with a folder for each label, and upload "
+        "that."
     ),
-    "image_file": lazy("This is an image, and this dataset is one of texts. Upload texts."),
+    "index_wrong": lazy(
+        "modelyard.jsonl of the zip is damaged at line %(line)s. Export the images again, or leave "
+        "that file out."
+    ),
+    "images_many": lazy(
+        "A zip holds %(most)s images; here are %(rows)s. Freeze versions of fewer rows, and export "
+        "those."
+    ),
+    "images_for_texts": lazy(
+        "This zip holds images, and this dataset holds texts. Make another dataset for the images."
+    ),
+    "texts_for_images": lazy(
+        "This file holds texts, and this dataset holds images. Make another dataset for the texts."
+    ),
     "bomb": lazy(
         "The file unpacks to more than %(ratio)s times its size, so nothing was imported. Upload "
         "it unpacked."

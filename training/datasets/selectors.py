@@ -6,7 +6,7 @@ import uuid
 from collections.abc import Sequence
 
 from django.db import connection
-from django.db.models import BigIntegerField, Count, OuterRef, Q, QuerySet, Subquery, Sum, Value
+from django.db.models import BigIntegerField, Count, F, OuterRef, Q, QuerySet, Subquery, Sum, Value
 from django.db.models.functions import Coalesce
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
@@ -157,7 +157,7 @@ def change_get(change_id: uuid.UUID) -> Change:
 
 
 def conflicting_texts(dataset_id: uuid.UUID) -> int:
-    """Return how many texts carry more than one label."""
+    """Return how many texts, or images, carry more than one label."""
     return (
         Example.live.filter(dataset=dataset_id, label__isnull=False)
         .order_by()
@@ -166,6 +166,22 @@ def conflicting_texts(dataset_id: uuid.UUID) -> int:
         .filter(n__gt=1)
         .count()
     )
+
+
+def _conflict(dataset_id: uuid.UUID, conflicts: int) -> str:
+    if Dataset.objects.get(pk=dataset_id).holds_images:
+        sentence = ngettext(
+            "%(n)d image has more than one label. Decide which is right: no model learns both.",
+            "%(n)d images have more than one label. Decide which is right: no model learns both.",
+            conflicts,
+        )
+    else:
+        sentence = ngettext(
+            "%(n)d text has more than one label. Decide which is right: no model learns both.",
+            "%(n)d texts have more than one label. Decide which is right: no model learns both.",
+            conflicts,
+        )
+    return sentence % {"n": conflicts}
 
 
 def finding_list(dataset_id: uuid.UUID, *, texts: bool = True) -> list[Finding]:
@@ -177,12 +193,7 @@ def finding_list(dataset_id: uuid.UUID, *, texts: bool = True) -> list[Finding]:
     """
     found: list[Finding] = []
     if texts and (conflicts := conflicting_texts(dataset_id)):
-        sentence = ngettext(
-            "%(n)d text has more than one label. Decide which is right: no model learns both.",
-            "%(n)d texts have more than one label. Decide which is right: no model learns both.",
-            conflicts,
-        )
-        found.append(Finding("conflicting_labels", conflicts, sentence % {"n": conflicts}))
+        found.append(Finding("conflicting_labels", conflicts, _conflict(dataset_id, conflicts)))
     bare = Tally.objects.filter(dataset=dataset_id, label=None).values_list("rows", flat=True)
     unlabelled = bare.first() or 0
     if unlabelled:
@@ -332,6 +343,7 @@ def version_get(version_id: uuid.UUID) -> VersionFacts:
         dataset_id=version.dataset.pk,
         dataset_name=version.dataset.name,
         number=version.number,
+        holds_images=version.dataset.holds_images,
         rows=version.rows,
         label_counts=dict(version.label_counts),
         split_counts=dict(version.split_counts),
@@ -358,7 +370,7 @@ def example_count(tenant_id: uuid.UUID) -> int:
 
 
 def stored_bytes(tenant_id: uuid.UUID) -> int:
-    """Count the bytes of the tenant's uploaded files (billing's stock `storage_bytes`)."""
+    """Count the bytes of the tenant's uploads and of their images (stock `storage_bytes`)."""
     with tenant_scope(tenant_id):
         kept = Upload.objects.exclude(status__in=["abandoned", "rejected"])
-        return int(kept.aggregate(n=Sum("bytes"))["n"] or 0)
+        return int(kept.aggregate(n=Sum(F("bytes") + F("image_bytes")))["n"] or 0)

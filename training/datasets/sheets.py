@@ -18,12 +18,12 @@ import pyarrow.parquet as pq
 
 from training.datasets.hashes import content_hash
 
-Line = tuple[str, str, str, str, str | None, str | None]
-"""id, content hash, text, label, split (null: of today), other fields as JSON."""
+Line = tuple[str, str, str, str, str | None, str | None, str | None]
+"""id, content hash, text, label, split (null: of today), other fields and image, each as JSON."""
 
 
 class Sheet:
-    """A SQLite file of tables `id, content, text, label, split, fields`."""
+    """A SQLite file of tables `id, content, text, label, split, fields, image`."""
 
     def __init__(self) -> None:
         """Make the file; it goes when the block ends."""
@@ -51,13 +51,13 @@ class Sheet:
         """Make an empty table of rows."""
         self._file.execute(
             f"create table {name} (id text primary key, content text, text text, label text, "
-            "split text, fields text) without rowid"
+            "split text, fields text, image text) without rowid"
         )
 
     def add(self, name: str, lines: Iterable[Line]) -> None:
         """Add rows to a table."""
         self._file.execute("begin")
-        self._file.executemany(f"insert into {name} values (?, ?, ?, ?, ?, ?)", lines)  # noqa: S608
+        self._file.executemany(f"insert into {name} values (?, ?, ?, ?, ?, ?, ?)", lines)  # noqa: S608
         self._file.execute("commit")
 
     def run(self, sql: str, *values: Any) -> None:
@@ -81,7 +81,7 @@ def lines_of(path: Path) -> Iterator[list[Line]]:
     """
     with pq.ParquetFile(path) as file:
         there = set(file.schema_arrow.names)
-        wanted = ["id", "text", "label", "split", "parent", "fields", "content"]
+        wanted = ["id", "text", "label", "split", "parent", "fields", "content", "image"]
         columns = [name for name in wanted if name in there]
         for batch in file.iter_batches(batch_size=2_000, columns=columns):
             yield [
@@ -92,6 +92,7 @@ def lines_of(path: Path) -> Iterator[list[Line]]:
                     row["label"],
                     row["split"],
                     row.get("fields"),
+                    json_text(row.get("image")),
                 )
                 for row in batch.to_pylist()
                 if row.get("parent") is None
@@ -103,7 +104,6 @@ def keeps_fields(path: Path) -> bool:
     return "fields" in pq.read_schema(path).names
 
 
-def fields_text(data: dict[str, Any]) -> str | None:
-    """Return the other fields of a row as a version's file has them."""
-    fields = data.get("fields")
-    return json.dumps(fields, ensure_ascii=False) if fields else None
+def json_text(value: object) -> str | None:
+    """Return the other fields, or the image, of a row as a sheet has them; None for none."""
+    return json.dumps(value, ensure_ascii=False) if value else None

@@ -12,12 +12,14 @@ from typing import Any, BinaryIO
 from training.datasets import encodings
 from training.datasets.formats import (
     FORMATS,
+    IMAGES,
     TEXTUAL,
     archives,
     autotrain,
     conll,
     doccano,
     huggingface,
+    image_zip,
     labelstudio,
     openai,
     reading,
@@ -45,7 +47,6 @@ _OTHERS = (
     (b"\xff\xd8\xff", "image_file"),
     (b"GIF8", "image_file"),
 )
-_IMAGES = (".png", ".jpg", ".jpeg", ".gif", ".webp", ".bmp", ".tif", ".tiff")
 
 
 def inspect(binary: BinaryIO, filename: str, wish: Wish, *, cut: bool) -> dict[str, Any]:
@@ -61,7 +62,7 @@ def inspect(binary: BinaryIO, filename: str, wish: Wish, *, cut: bool) -> dict[s
         `source` (a `Source` as a dict with guessed columns), `columns`, `facts` (of each column),
         `rows` (up to 20: line and the values of the columns), `stored` (up to 20 rows as they
         will be stored), `faults` (how many), `refused_rows` (up to 20 of them), `looked_at`,
-        `members` and `formats` that may be chosen.
+        `members` and `formats` that may be chosen. Of a zip of images, what `image_zip.look` adds.
 
     Raises:
         FileRefused: The file is of no use; with the sentence's code.
@@ -71,6 +72,8 @@ def inspect(binary: BinaryIO, filename: str, wish: Wish, *, cut: bool) -> dict[s
     binary.seek(0)
     _refuse_useless(sample)
     if sample.startswith((_ZIP, b"PK\x05\x06")) and not _is_workbook(binary):
+        if _is_images(binary, wish):
+            return image_zip.look(binary)
         look = _zip(binary, wish)
     elif sample.startswith(_GZIP):
         inflated, more = _inflated(sample, cut=cut)
@@ -95,8 +98,14 @@ def _refuse_useless(sample: bytes) -> None:
         raise FileRefused("archive_other")
 
 
+def _is_images(binary: BinaryIO, wish: Wish) -> bool:
+    names = archives.open_zip(binary, archives.MOST_IMAGES).namelist()
+    binary.seek(0)
+    return wish.format in {None, IMAGES.name} and image_zip.is_images(names)
+
+
 def _is_workbook(binary: BinaryIO) -> bool:
-    archive = archives.open_zip(binary)
+    archive = archives.open_zip(binary, archives.MOST_IMAGES)
     names = set(archive.namelist())
     kind = b""
     if _has_small(archive, "mimetype"):
@@ -158,9 +167,8 @@ def _folder(binary: BinaryIO, archive: Any, card: str, split: list[str], wish: W
 def _members(binary: BinaryIO, archive: Any, names: list[str], wish: Wish) -> Look:
     usable = [name for name in names if reading.carrier_by_name(name)]
     if not usable:
-        images = all(name.lower().endswith(_IMAGES) for name in names)
         nested = any(name.lower().endswith((".zip", ".gz", ".7z", ".tar")) for name in names)
-        code = "image_folder" if images else "archive_nested" if nested else "no_member"
+        code = "archive_nested" if nested else "no_member"
         raise FileRefused(code, members=", ".join(shown(name) for name in names[:5]))
     if wish.member and wish.member not in usable:
         raise FileRefused("member_missing", member=wish.member[:200])

@@ -12,17 +12,19 @@ class VersionFacts:
     """A frozen dataset version, as training, registry and reports need it.
 
     Attributes:
+        holds_images: Whether its rows are images, and no texts.
         rows: Labelled rows in it.
         label_counts: Rows of each label.
         split_counts: Rows of `train`, `validation`, `test`.
         content_hash: SHA-256 over the sorted rows (text, label, split), in hex.
-        rows_key: S3 key of the rows: Parquet with id, text, label, split, line.
+        rows_key: S3 key of the rows: Parquet, see `proof.SCHEMA`.
     """
 
     id: uuid.UUID
     dataset_id: uuid.UUID
     dataset_name: str
     number: int
+    holds_images: bool
     rows: int
     label_counts: Mapping[str, int]
     split_counts: Mapping[str, int]

@@ -54,7 +54,7 @@ def run_submit(
     Raises:
         Invalid: Wrong name or settings.
         NotFound: There is no such dataset version.
-        Conflict: `version_not_frozen`.
+        Conflict: `version_not_frozen`; `task_not_trained`: its rows are images.
         QuotaExceeded: No training time is left.
         Unavailable: `training_paused`.
     """
@@ -64,6 +64,8 @@ def run_submit(
     built = recipes.spec_build(preset, spec or {})
     with tenant_scope(actor.tenant_id):
         version = datasets.version_get(dataset_version_id)
+        if version.holds_images:
+            raise _images_refused()
         entitlements.require(actor.tenant_id, plans.TRAIN_MS, 1)
         run = Run.objects.create(
             number=_next_number(actor.tenant_id),
@@ -81,6 +83,13 @@ def run_submit(
         _ring(run)
         run.refresh_from_db()
         return run
+
+
+def _images_refused() -> Conflict:
+    return Conflict(
+        _("This version holds images, and models are trained on texts so far. Choose another."),
+        code="task_not_trained",
+    )
 
 
 def run_cancel(*, actor: Actor, run_id: uuid.UUID, told: Sequence[Item] = ()) -> Run:

@@ -47,6 +47,8 @@ FORMATS = {
         Format("huggingface", "", ".huggingface.zip"),
     )
 }
+IMAGES = Format("images", "images", ".images.zip")
+"""A zip of folders of images: the one format of datasets of images, and of no other."""
 TEXTUAL = [name for name, one in FORMATS.items() if one.carrier in {"csv", "jsonl", "json", "txt",
                                                                     "conll"}]  # fmt: skip
 """What a file of letters may be read as."""

@@ -16,11 +16,12 @@ from typing import BinaryIO, NamedTuple
 from training.datasets.formats.records import FileRefused
 
 MOST_MEMBERS = 1_000
+MOST_IMAGES = 100_000
 FREE_BYTES = 64 * 1024**2
 RATIO = 100
 PACKAGE_BYTES = 200 * 1024**2
 _CHUNK = 1024**2
-_BROKEN = (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, gzip.BadGzipFile)
+BROKEN = (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, gzip.BadGzipFile)
 _HIDDEN = ("__MACOSX/", "._", ".DS_Store", "Thumbs.db", "desktop.ini")
 
 
@@ -56,7 +57,7 @@ class Counted(io.RawIOBase):
         """
         try:
             data = self._inner.read(len(buffer))
-        except _BROKEN as error:
+        except BROKEN as error:
             raise FileRefused("archive_broken", why=str(error)[:200]) from error
         self._out += len(data)
         refuse_bomb(self._out, self._packed.tell() if self._size is None else self._size)
@@ -70,22 +71,40 @@ def open_gzip(binary: BinaryIO) -> BinaryIO:
     return io.BufferedReader(Counted(inner, binary), _CHUNK)  # type: ignore[arg-type]
 
 
-def open_zip(binary: BinaryIO) -> zipfile.ZipFile:
+def open_zip(binary: BinaryIO, most: int = MOST_MEMBERS) -> zipfile.ZipFile:
     """Return the zip, its directory looked at.
+
+    Args:
+        binary: The file.
+        most: Files that it may have.
 
     Raises:
         FileRefused: `archive_broken`, `too_many_members`, `archive_locked`.
     """
     try:
         archive = zipfile.ZipFile(binary)
-    except (*_BROKEN, OSError, ValueError, OverflowError) as error:
+    except (*BROKEN, OSError, ValueError, OverflowError) as error:
         raise FileRefused("archive_broken", why=str(error)[:200]) from error
     entries = archive.infolist()
-    if len(entries) > MOST_MEMBERS:
-        raise FileRefused("too_many_members", found=len(entries), most=MOST_MEMBERS)
+    refuse_many(archive, most)
     if any(entry.flag_bits & 0x1 for entry in entries):
         raise FileRefused("archive_locked")
     return archive
+
+
+def refuse_many(archive: zipfile.ZipFile, most: int) -> None:
+    """Raise `FileRefused` (`too_many_members`) when a zip has more than `most` files."""
+    found = len(archive.namelist())
+    if found > most:
+        raise FileRefused("too_many_members", found=found, most=most)
+
+
+def is_junk(name: str) -> bool:
+    """Tell whether a file is one that systems leave behind: it is no row, and no fault."""
+    parts = name.replace("\\", "/").split("/")
+    return any(part.startswith(".") and part not in {".", ".."} for part in parts) or (
+        "__MACOSX" in parts or parts[-1] in _HIDDEN
+    )
 
 
 def members(archive: zipfile.ZipFile) -> list[Member]:
@@ -110,7 +129,7 @@ def open_member(archive: zipfile.ZipFile, name: str, binary: BinaryIO) -> Binary
         inner = archive.open(entry)
     except KeyError as error:
         raise FileRefused("member_missing", member=name[:200]) from error
-    except (*_BROKEN, OSError, ValueError, RuntimeError) as error:
+    except (*BROKEN, OSError, ValueError, RuntimeError) as error:
         raise FileRefused("archive_broken", why=str(error)[:200]) from error
     refuse_bomb(entry.file_size, entry.compress_size)
     counted = Counted(inner, binary, entry.compress_size)  # type: ignore[arg-type]

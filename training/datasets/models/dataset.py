@@ -8,18 +8,21 @@ from django.utils.translation import gettext_lazy as _
 
 from tenants.scoping.manager import TenantOwned
 
-TASKS = ["text_classification", "token_classification", "image_classification"]
+OF_TEXTS, OF_IMAGES = "text_classification", "image_classification"
+TASKS = [OF_TEXTS, "token_classification", OF_IMAGES]
 
 
 class Dataset(TenantOwned):
-    """Texts with labels under one name; it grows by uploads and is trained on by versions.
+    """Texts or images with labels under one name; it grows by uploads; versions are trained on.
 
     Attributes:
+        task: What its rows are for, and so whether they are texts or images; the first import
+            of an empty dataset sets it.
         deleted_at: Since when nobody finds it; the row stays for what was trained on it.
     """
 
     name = models.CharField(_("name"), max_length=120)
-    task = models.CharField(max_length=32, default="text_classification")
+    task = models.CharField(max_length=32, default=OF_TEXTS)
 
     deleted_at = models.DateTimeField(null=True)
 
@@ -42,6 +45,11 @@ class Dataset(TenantOwned):
 
     def __str__(self) -> str:
         return self.name
+
+    @property
+    def holds_images(self) -> bool:
+        """Whether its rows are images."""
+        return self.task == OF_IMAGES
 
 
 class Tally(TenantOwned):

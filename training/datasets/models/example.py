@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
@@ -27,11 +27,11 @@ class Example(TenantOwned):
     A true repeat (same text, same label) is kept once.
 
     Attributes:
-        data: By the dataset's task; here `{"text": str}`.
-            and, where the record had more, `{"fields": {...}}`.
-        content_hash: SHA-256 of text and label, in hex; unique in the dataset, removed rows
-            included: a file that brings a removed row again adds nothing.
-        group_hash: SHA-256 of the text, in hex; one group never crosses splits.
+        data: `{"text": str}` and, where the record had more, `{"fields": {...}}`. A row that is an
+            image has its file's name as text, and `{"image": {...}}` (see `image`).
+        content_hash: SHA-256 of text (or image) and label, in hex; unique in the dataset, removed
+            rows included: a file that brings a removed row again adds nothing.
+        group_hash: SHA-256 of the text (or image), in hex; one group never crosses splits.
         tags: Short words of the customer's own, sorted.
         origin: Where the row comes from when not from a file: `{"url", "licence", "at"}`.
         removed_in: The change that removed it; null for a live row.
@@ -94,3 +94,12 @@ class Example(TenantOwned):
     def text(self) -> str:
         """The text, as it was in the file."""
         return str(self.data["text"])
+
+    @property
+    def image(self) -> dict[str, Any] | None:
+        """The image's `key` in the store, `sha256`, media `type`, `width`, `height`, `bytes`.
+
+        None for a row that is a text. Beside the key lies a thumbnail, under `<key>.thumb`.
+        """
+        found: dict[str, Any] | None = self.data.get("image")
+        return found

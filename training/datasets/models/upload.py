@@ -17,6 +17,7 @@ class Upload(TenantOwned):
 
     Attributes:
         pull_id: The pull that brought it; null for one that a person or program sent.
+        image_bytes: Of the images and thumbnails that its import stored, beside the file itself.
         collected: Whether a pull wrote it itself, from pages: then each record's `origin` is kept.
     """
 
@@ -59,6 +60,7 @@ class Upload(TenantOwned):
     lease_until = models.DateTimeField(null=True)
     started_at = models.DateTimeField(null=True)
     finished_at = models.DateTimeField(null=True)
+    image_bytes = models.BigIntegerField(default=0)
     bytes_done = models.BigIntegerField(default=0)
     rows_read = models.PositiveIntegerField(default=0)
     rows_added = models.PositiveIntegerField(default=0)

@@ -25,7 +25,7 @@ from tenants import access, audit
 from tenants.access import Actor
 from tenants.scoping.context import tenant_scope
 from training.datasets import checking, selectors
-from training.datasets.hashes import content_hash, group_hash, marks_of
+from training.datasets.hashes import data_group, data_hash
 from training.datasets.models import Change, ChangeRow, Dataset, DatasetVersion, Example
 from training.datasets.services import work
 from training.datasets.states import CHANGE
@@ -305,7 +305,7 @@ def _merged(
 def _hash_after(row: Example, edit: State) -> str:
     data = edit.get("data", row.data)
     label = edit.get("label", row.label)
-    return content_hash(str(data["text"]), label, marks_of(data.get("fields")))
+    return data_hash(data, label)
 
 
 def _write(change: Change, edits: Mapping[uuid.UUID, tuple[Example, State]]) -> None:
@@ -315,7 +315,6 @@ def _write(change: Change, edits: Mapping[uuid.UUID, tuple[Example, State]]) -> 
     lines = []
     for row, edit in edits.values():
         new = state_of(row) | edit
-        text = str(new["data"]["text"])
         removed = (row.removed_in or change.pk) if new["removed"] else None
         lines.append(
             (
@@ -323,8 +322,8 @@ def _write(change: Change, edits: Mapping[uuid.UUID, tuple[Example, State]]) -> 
                 json.dumps(new["data"]),
                 new["label"],
                 json.dumps(new["tags"]),
-                content_hash(text, new["label"], marks_of(new["data"].get("fields"))),
-                group_hash(text),
+                data_hash(new["data"], new["label"]),
+                data_group(new["data"]),
                 str(removed) if removed else None,
             )
         )

@@ -10,6 +10,7 @@ import uuid
 from collections.abc import Sequence
 
 from django.conf import settings
+from django.utils.translation import gettext as _
 
 from modelyard.core import clock, live, queue
 from tenants import access, audit
@@ -18,6 +19,7 @@ from tenants.scoping.context import tenant_scope
 from training.datasets import checking, selectors
 from training.datasets.models import Change, Check, Dataset, Flag
 from training.datasets.services import changes, sweeping, work
+from training.datasets.services.datasets import texts_require
 from training.datasets.services.questions import QUESTIONS, Asking
 from training.datasets.states import CHECKS, WORK
 
@@ -31,21 +33,24 @@ def checks_start(
     """Order checks of a dataset; those that run already run once more. Needs an open scope.
 
     Raises:
-        Conflict: `change_running`.
+        Conflict: `change_running`, `texts_only`.
         NotFound: No such dataset.
     """
     access.require(actor, "data.write")
     dataset = selectors.dataset_get(dataset_id)
+    if kinds != CHECKS and not {*kinds} <= {*checking.kinds_of(dataset)}:
+        texts_require(dataset, _("This check is for texts. Of images only labels are checked."))
     Dataset.objects.select_for_update().get(pk=dataset.pk)
     changes.refuse_while_changing(dataset.pk)
-    audit.record(actor, "check.ordered", dataset, kinds=list(kinds))
+    kinds = [kind for kind in kinds if kind in checking.kinds_of(dataset)]
+    audit.record(actor, "check.ordered", dataset, kinds=kinds)
     return _order(dataset.pk, kinds)
 
 
 def checks_follow(dataset_id: uuid.UUID) -> None:
     """Check a dataset whose rows have just changed, by an import or a change; in its scope."""
     if settings.CHECK_BY_ITSELF:
-        _order(dataset_id, CHECKS)
+        _order(dataset_id, checking.kinds_of(selectors.dataset_get(dataset_id)))
 
 
 def _order(dataset_id: uuid.UUID, kinds: Sequence[str]) -> list[Check]:

@@ -12,12 +12,15 @@ import uuid
 
 from django.conf import settings
 from django.db import connection
+from django.db.models import QuerySet
 
-from modelyard.core import clock, queue
+from modelyard.core import clock, queue, storage
 from tenants.scoping.context import tenant_scope
 from training.datasets.models import Upload
 
 BATCH_ROWS = 5_000
+IMAGES = "images"
+"""The folder of the store, by upload, of what `services.images` puts there."""
 STOPPED = (Upload.Status.ABANDONED, Upload.Status.REJECTED)
 
 
@@ -34,20 +37,22 @@ def clear_ring(upload: Upload) -> None:
 
 
 def rows_clear(*, tenant_id: uuid.UUID, upload_id: uuid.UUID) -> None:
-    """Take out the rows of a stopped upload, then ring for whoever waits; safe to repeat."""
+    """Take out rows and images of a stopped upload, then ring for whoever waits; repeatable."""
     gone = BATCH_ROWS
     while gone:
         with tenant_scope(tenant_id):
-            rows = Upload.objects.filter(
-                pk=upload_id, status__in=STOPPED, lease_until__isnull=False
-            )
-            if not rows.update(lease_until=lease_end()):
+            if not _leaving(upload_id).update(lease_until=lease_end()):
                 return
             # What hangs on them goes too, in the database: labelling tasks, search, changes.
             gone = batch_delete("datasets_example", tenant_id, "upload_id", upload_id)
-            if not gone:
-                rows.update(lease_until=None)
-                next_ring(Upload.objects.get(pk=upload_id))
+    storage.delete_prefix(f"{storage.tenant_key(tenant_id, IMAGES, str(upload_id))}/")
+    with tenant_scope(tenant_id):
+        if _leaving(upload_id).update(lease_until=None, image_bytes=0):
+            next_ring(Upload.objects.get(pk=upload_id))
+
+
+def _leaving(upload_id: uuid.UUID) -> QuerySet[Upload]:
+    return Upload.objects.filter(pk=upload_id, status__in=STOPPED, lease_until__isnull=False)
 
 
 def batch_delete(table: str, tenant_id: uuid.UUID, column: str, value: uuid.UUID) -> int:

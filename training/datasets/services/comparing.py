@@ -134,7 +134,8 @@ def _today(row: Comparison) -> Iterator[list[Line]]:
                 one.text,
                 one.label or "",
                 None,
-                sheets.fields_text(one.data),
+                sheets.json_text(one.data.get("fields")),
+                sheets.json_text(one.image),
             )
             for one in chunk
         ]

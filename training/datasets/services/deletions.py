@@ -20,6 +20,7 @@ from tenants.scoping.context import tenant_scope
 from training.datasets import deleted, selectors
 from training.datasets.models import Dataset, DatasetVersion, Deletion
 from training.datasets.services import clearing, work
+from training.datasets.services.images import images_remove
 from training.datasets.services.versions import clear_run, refuse_while_moving
 from training.datasets.states import VERSION, WORK
 
@@ -134,7 +135,7 @@ def _versions_clear(claimed: work.Claim[Deletion]) -> None:
 
 
 def _files_remove(claimed: work.Claim[Deletion]) -> None:
-    """Delete the uploaded files, and what lies under the id of anything else of the dataset."""
+    """Delete the uploaded files, their images, and what lies under other ids of the dataset."""
     tenant_id, given = claimed.row.tenant_id, [claimed.row.tenant_id, claimed.row.dataset_id]
     for table in _tables():
         if table in _WITHOUT_FILES:
@@ -147,6 +148,8 @@ def _files_remove(claimed: work.Claim[Deletion]) -> None:
             found = [row[0] for row in cursor.fetchall()]
         for one in found:
             storage.delete_prefix(f"{storage.tenant_key(tenant_id, folder, str(one))}/")
+            if folder == "uploads":
+                images_remove(tenant_id, one)
             with tenant_scope(tenant_id):
                 claimed.keep()
 

@@ -22,12 +22,14 @@ from tenants import access, audit
 from tenants.access import Actor
 from tenants.scoping.context import tenant_scope
 from training.datasets import exported, selectors
-from training.datasets.formats import FORMATS
+from training.datasets.exported import formats_of
+from training.datasets.formats import IMAGES
 from training.datasets.formats.records import FileRefused
 from training.datasets.formats.spooling import Layout, Spool, Written
 from training.datasets.formats.writing import write
 from training.datasets.models import DatasetExport, DatasetVersion, Example, Upload, VersionRow
 from training.datasets.services import work
+from training.datasets.services.images import images_write
 
 CHUNK_ROWS = 2_000
 KEEP_SECONDS = 5.0
@@ -42,7 +44,7 @@ def export_start(
     Args:
         actor: Who.
         dataset_id: Of which dataset.
-        name: The format, a key of `formats.FORMATS`.
+        name: The format, a key of `exported.formats_of`.
         version_id: Of which frozen version; None: the live rows.
 
     Raises:
@@ -52,9 +54,10 @@ def export_start(
     """
     access.require(actor, "data.write")
     dataset = selectors.dataset_get(dataset_id)
-    if name not in FORMATS:
+    formats = formats_of(dataset)
+    if name not in formats:
         raise Invalid(
-            _("Choose one of these formats: %(all)s.") % {"all": ", ".join(FORMATS)},
+            _("Choose one of these formats: %(all)s.") % {"all": ", ".join(formats)},
             code="format_unknown",
         )
     version = _version(dataset_id, version_id)
@@ -72,7 +75,7 @@ def export_start(
         version=version,
         format=name,
         actor=f"{actor.kind}:{actor.id}",
-        filename=f"{title[:150]}{part}{FORMATS[name].ending}",
+        filename=f"{title[:150]}{part}{formats[name].ending}",
         moved_at=clock.now(),
     )
     audit.record(actor, "datasetexport.ordered", export, format=name)
@@ -121,12 +124,11 @@ def export_run(*, tenant_id: uuid.UUID, rows_export_id: uuid.UUID) -> None:
 
 def _export(claimed: work.Claim[DatasetExport], folder: Path) -> None:
     export = claimed.row
-    spool = Spool(folder / "rows.jsonl", _layout(export), step=_Keeper(claimed))
-    spool.fill(_rows(claimed))
     path = folder / "file"
-    written = write(export.format, spool, path)
-    if written != spool.count:
-        raise FileRefused("export_count", found=written, expected=spool.count)
+    if export.format == IMAGES.name:
+        written = images_write(_chunks(claimed), path, step=_Keeper(claimed))
+    else:
+        written = _texts_write(claimed, folder, path)
     key = storage.tenant_key(export.tenant_id, "exports", "rows", str(export.pk), export.filename)
     storage.put_file(key, path)
     with tenant_scope(export.tenant_id):
@@ -137,6 +139,16 @@ def _export(claimed: work.Claim[DatasetExport], folder: Path) -> None:
             sha256=_sha256(path),
             storage_key=key,
         )
+
+
+def _texts_write(claimed: work.Claim[DatasetExport], folder: Path, path: Path) -> int:
+    export = claimed.row
+    spool = Spool(folder / "rows.jsonl", _layout(export), step=_Keeper(claimed))
+    spool.fill(_rows(claimed))
+    written = write(export.format, spool, path)
+    if written != spool.count:
+        raise FileRefused("export_count", found=written, expected=spool.count)
+    return written
 
 
 def _sha256(path: Path) -> str:
@@ -179,7 +191,14 @@ def _layout(export: DatasetExport) -> Layout:
 
 
 def _rows(claimed: work.Claim[DatasetExport]) -> Iterator[Written]:
-    """Yield the rows in the order of their ids, each chunk in a short scope."""
+    """Yield the rows as a spool takes them."""
+    for row, split in _chunks(claimed):
+        fields = row.data.get("fields") or {}
+        yield row.text, row.label, {**fields, "split": split} if split else fields
+
+
+def _chunks(claimed: work.Claim[DatasetExport]) -> Iterator[tuple[Example, str | None]]:
+    """Yield the rows by their ids, each chunk in a short scope, with their splits in a version."""
     export = claimed.row
     last, done = uuid.UUID(int=0), 0
     while True:
@@ -195,10 +214,7 @@ def _rows(claimed: work.Claim[DatasetExport]) -> Iterator[Written]:
                 rows = Example.objects.filter(pk__in=list(splits))
             chunk = list(rows.order_by("pk")[:CHUNK_ROWS])
         for row in chunk:
-            fields = row.data.get("fields") or {}
-            if row.pk in splits:
-                fields = {**fields, "split": splits[row.pk]}
-            yield row.text, row.label, fields
+            yield row, splits.get(row.pk)
         done += len(chunk)
         if not chunk:
             return

@@ -303,7 +303,8 @@ class _Writing:
         self.labels[row.label or ""] += 1
         self.counts[split] += 1
         self.by_split[split][row.label or ""] += 1
-        self.lengths.append(len(row.text))
+        if row.image is None:
+            self.lengths.append(len(row.text))
         fields = row.data.get("fields")
         return {
             "id": str(row.pk),
@@ -315,6 +316,7 @@ class _Writing:
             "parent": None,
             "fields": json.dumps(fields, ensure_ascii=False) if fields else None,
             "content": row.content_hash,
+            "image": row.image,
         }
 
     def _made_from(self, line: dict[str, Any]) -> Iterator[dict[str, Any]]:
@@ -352,7 +354,9 @@ class _Writing:
 
 
 def _length_stats(lengths: NDArray[np.int64]) -> dict[str, float]:
-    """Return characters a text: least, median, mean, 95th percentile, most."""
+    """Return characters a text: least, median, mean, 95th percentile, most; {} without texts."""
+    if not len(lengths):
+        return {}
     ordered = np.sort(lengths)
     return {
         "min": int(ordered[0]),

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from django.db import connection
+from django.db.models import F
 
 from billing import entitlements, plans
 from modelyard.core import clock, ids, live, storage
@@ -28,6 +29,7 @@ from training.datasets.services import child
 from training.datasets.services.checks import checks_follow
 from training.datasets.services.claims import Claim, ClaimLost, claim
 from training.datasets.services.fetching import download
+from training.datasets.services.images import Stored, images_forget, images_store
 from training.datasets.services.inserting import NewRow, rows_insert
 from training.datasets.services.search import search_start
 from training.datasets.services.uploads import topic
@@ -35,6 +37,8 @@ from training.datasets.services.uploads import topic
 SHOWN_REJECTS = 100
 PUBLISH_SECONDS = 1.0
 KEEP_SECONDS = 10.0
+IMAGES_A_SECOND = 20
+"""The slowest that small images may be decoded, whose bytes say little of the work."""
 _Parsed = tuple[int, str, str | None, dict[str, Any] | None]
 
 
@@ -70,7 +74,7 @@ def import_run(*, tenant_id: uuid.UUID, upload_id: uuid.UUID) -> None:
     except NotFound:
         claimed.reject("object_missing", {})
     except ClaimLost:
-        return
+        images_forget(claimed)
 
 
 def _import(claimed: Claim, tally: _Tally, folder: Path) -> None:
@@ -81,7 +85,8 @@ def _import(claimed: Claim, tally: _Tally, folder: Path) -> None:
     sha256 = download(claimed, path)
     options = {
         "source": upload.mapping,
-        "cpu_seconds": child.cpu_seconds(upload.bytes, upload.filename),
+        "cpu_seconds": child.cpu_seconds(upload.bytes, upload.filename)
+        + int(upload.preview.get("images", 0)) // IMAGES_A_SECOND,
     }
     rejects = folder / "rejects.csv"
     with rejects.open("w", encoding="utf-8-sig", newline="") as stream:
@@ -89,7 +94,7 @@ def _import(claimed: Claim, tally: _Tally, folder: Path) -> None:
         writer.writerow(["line", "column", "reason", "value"])
         for batch in child.answers("rows", path, options):
             writer.writerows(_reject_row(*fault) for fault in batch["faults"])
-            _store(claimed, tally, batch)
+            _store(claimed, tally, batch, images_store(claimed, batch.get("images", [])))
     key = ""
     if tally.rejected:
         key = storage.tenant_key(upload.tenant_id, "uploads", str(upload.pk), "rejects.csv")
@@ -97,24 +102,26 @@ def _import(claimed: Claim, tally: _Tally, folder: Path) -> None:
     _finish(claimed, tally, {"sha256": sha256, "rejects_key": key, "rejects": tally.shown})
 
 
-def _store(claimed: Claim, tally: _Tally, batch: dict[str, Any]) -> None:
+def _store(claimed: Claim, tally: _Tally, batch: dict[str, Any], images: Stored) -> None:
     """Write one batch, its progress and its bill in one transaction.
 
     The transaction isn't awaited on disk: should the server fall, batches are lost with the
     claim and are read again; the end of the import is awaited, and with it all before.
     """
-    rows, faults = batch["rows"], batch["faults"]
+    faults = batch["faults"]
+    rows = [*(_new_row(claimed.upload, parsed) for parsed in batch["rows"]), *images.rows]
     tally.taken += len(rows)
     tally.rejected += len(faults)
     more = faults[: SHOWN_REJECTS - len(tally.shown)]
     tally.shown += more
     seen: dict[str, Any] = {"rejects": tally.shown} if more else {}
     seen |= {"rows_read": tally.read, "rows_rejected": tally.rejected}
+    if images.bytes:
+        seen["image_bytes"] = F("image_bytes") + images.bytes
     with tenant_scope(claimed.tenant_id):
         _hurry()
         claimed.keep(bytes_done=batch["bytes"], **seen)
-        new = [_new_row(claimed.upload, parsed) for parsed in rows]
-        added = rows_insert(claimed.upload, tally.ids.take(len(rows)), new)
+        added = rows_insert(claimed.upload, tally.ids.take(len(rows)), rows)
         if added:
             entitlements.require(claimed.tenant_id, plans.EXAMPLES, added, stands=tally.standing)
         tally.standing += added

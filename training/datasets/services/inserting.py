@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from django.db import connection
 
-from training.datasets.hashes import content_hash, group_hash, marks_of
+from training.datasets.hashes import data_group, data_hash
 from training.datasets.models import Upload
 
 # COPY is not possible under row-level security; one statement takes a whole batch.
@@ -32,9 +32,11 @@ class NewRow(NamedTuple):
     """A row that was checked and is to be stored.
 
     Attributes:
+        text: Of an image, its name.
         fields: What else its record holds, or None.
         tags: Sorted, or None.
         origin: Where it comes from, where a pull wrote it, or None.
+        image: What a row that is an image has as `Example.image`, else None.
     """
 
     line: int
@@ -43,6 +45,13 @@ class NewRow(NamedTuple):
     fields: dict[str, Any] | None = None
     tags: list[str] | None = None
     origin: dict[str, Any] | None = None
+    image: dict[str, Any] | None = None
+
+    @property
+    def data(self) -> dict[str, Any]:
+        """What the row's `data` is."""
+        more = {"fields": self.fields, "image": self.image}
+        return {"text": self.text, **{name: value for name, value in more.items() if value}}
 
 
 def rows_insert(upload: Upload, keys: Sequence[str], rows: Sequence[NewRow]) -> int:
@@ -55,10 +64,10 @@ def rows_insert(upload: Upload, keys: Sequence[str], rows: Sequence[NewRow]) -> 
     columns: list[list[Any]] = [
         list(keys),
         [row.line for row in rows],
-        [_data(row) for row in rows],
+        [json.dumps(row.data, ensure_ascii=False) for row in rows],
         [row.label for row in rows],
         [hash_of(row) for row in rows],
-        [group_hash(row.text) for row in rows],
+        [data_group(row.data) for row in rows],
         [json.dumps(row.tags) if row.tags else None for row in rows],
         [json.dumps(row.origin) if row.origin else None for row in rows],
     ]
@@ -69,9 +78,4 @@ def rows_insert(upload: Upload, keys: Sequence[str], rows: Sequence[NewRow]) -> 
 
 def hash_of(row: NewRow) -> str:
     """Return the content hash under which the row is stored."""
-    return content_hash(row.text, row.label, marks_of(row.fields))
-
-
-def _data(row: NewRow) -> str:
-    data = {"text": row.text, "fields": row.fields} if row.fields else {"text": row.text}
-    return json.dumps(data, ensure_ascii=False)
+    return data_hash(row.data, row.label)

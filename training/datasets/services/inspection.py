@@ -9,11 +9,13 @@ from pathlib import Path
 from modelyard.core import storage
 from modelyard.core.errors import NotFound
 from tenants.scoping.context import tenant_scope
-from training.datasets import sniff
+from training.datasets import selectors, sniff
+from training.datasets.formats import IMAGES
 from training.datasets.formats.records import FileRefused
 from training.datasets.models import Upload
 from training.datasets.services import child
 from training.datasets.services.claims import Claim, ClaimLost, claim
+from training.datasets.services.datasets import task_is_set
 from training.datasets.services.fetching import download
 from training.datasets.services.mapping_again import upload_inspected
 
@@ -58,7 +60,11 @@ def _inspect(claimed: Claim) -> None:
             "cpu_seconds": child.cpu_seconds(path.stat().st_size, upload.filename),
         }
         (preview,) = child.answers("inspect", path, options)
+    images = preview["source"]["format"] == IMAGES.name
     with tenant_scope(claimed.tenant_id):
+        dataset = selectors.dataset_get(upload.dataset_id)
+        if dataset.holds_images != images and task_is_set(dataset):
+            raise FileRefused("images_for_texts" if images else "texts_for_images")
         claimed.end(
             Upload.Status.MAPPING,
             preview=preview,

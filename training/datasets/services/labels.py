@@ -12,7 +12,7 @@ from modelyard.core.errors import Conflict
 from tenants import access
 from tenants.access import Actor
 from training.datasets import selectors
-from training.datasets.hashes import content_hash, marks_of
+from training.datasets.hashes import data_hash
 from training.datasets.models import Dataset, Example
 from training.datasets.services.versions import refuse_while_moving
 
@@ -69,7 +69,7 @@ def _apply(
         if row.label == labels[row.pk]:
             counts["unchanged"] += 1
             continue
-        hashed = content_hash(row.text, labels[row.pk], marks_of(row.data.get("fields")))
+        hashed = data_hash(row.data, labels[row.pk])
         if hashed in changing:
             counts["repeats"] += 1
         changing.setdefault(hashed, row)

@@ -150,11 +150,12 @@ def _edit(sheet: Sheet, row: Example, *, whole: bool) -> State:
         held = "select 1 from today where content = ? and id <> ?"
         if next(sheet.ask(held, content[0], key), None):
             return {"removed": True}
-    facts = "select text, label, fields from frozen where content = ?"
-    text, label, fields = next(sheet.ask(facts, content[0]))
+    facts = "select text, label, fields, image from frozen where content = ?"
+    text, label, fields, image = next(sheet.ask(facts, content[0]))
     data = {**row.data, "text": text}
     if whole:
-        data = {"text": text, **({"fields": json.loads(fields)} if fields else {})}
+        more = {"fields": fields, "image": image}
+        data = {"text": text, **{name: json.loads(one) for name, one in more.items() if one}}
     return {"data": data, "label": label, "removed": False}
 
 

@@ -20,6 +20,7 @@ from tenants import access, audit
 from tenants.access import Actor
 from training.datasets import checks, reasons, selectors
 from training.datasets.models import Dataset, DatasetVersion, Example, Upload
+from training.datasets.services.datasets import task_take
 from training.datasets.services.inserting import NewRow, hash_of, rows_insert
 from training.datasets.services.search import search_start
 
@@ -74,13 +75,14 @@ def rows_add(*, actor: Actor, dataset_id: uuid.UUID, rows: Sequence[object]) -> 
 
     Raises:
         Conflict: `freeze_running`; `import_running`: a row repeats one of a file that is still
-            being imported, and would be lost if that import were stopped.
+            being imported, and would be lost if that import were stopped; `task_differs`: the
+            dataset holds images.
         QuotaExceeded: The plan has no room for the new rows; none was added.
         NotFound: No such dataset.
     """
     access.require(actor, "data.write")
     dataset = selectors.dataset_get(dataset_id)
-    Dataset.objects.select_for_update().get(pk=dataset.pk)
+    task_take(Dataset.objects.select_for_update().get(pk=dataset.pk), images=False)
     if DatasetVersion.objects.filter(dataset=dataset, status="freezing").exists():
         raise Conflict(
             _("A version of this dataset is being frozen. Send the rows again in a moment."),

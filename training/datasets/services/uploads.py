@@ -15,10 +15,11 @@ from tenants import access, audit
 from tenants.access import Actor
 from tenants.scoping.context import tenant_scope
 from training.datasets import encodings, selectors
-from training.datasets.formats import FORMATS
+from training.datasets.formats import FORMATS, IMAGES
 from training.datasets.formats.records import Source
 from training.datasets.models import Dataset, DatasetVersion, Upload
 from training.datasets.services import clearing
+from training.datasets.services.datasets import task_take
 from training.datasets.states import UPLOAD
 
 Status = Upload.Status
@@ -99,7 +100,7 @@ def upload_inspect_again(
 
 
 def _check_reading(wish: Mapping[str, object]) -> None:
-    if wish.get("format") is not None and wish["format"] not in FORMATS:
+    if wish.get("format") not in {None, IMAGES.name, *FORMATS}:
         raise Invalid(
             _("Choose one of these formats: %(all)s.") % {"all": ", ".join(FORMATS)},
             code="format_unknown",
@@ -137,7 +138,8 @@ def import_start(
 
     Raises:
         Invalid: `column_missing`, `columns_same`, `encoding_unknown`, `delimiter_unknown`.
-        Conflict: `upload_state`, or `freeze_running`.
+        Conflict: `upload_state`, `task_differs` (images into a dataset of texts, or texts into
+            one of images), or `freeze_running`.
     """
     access.require(actor, "data.write")
     upload = selectors.upload_get(upload_id)
@@ -152,9 +154,17 @@ def import_start(
     _check_reading(changes)
     guessed = Source(**upload.preview["source"])
     source = replace(guessed, **changes, text=text, label=label or None)
+    images = source.format == IMAGES.name
     as_seen = replace(guessed, text=text, label=source.label, keep=source.keep) == source
-    _check_columns(source, upload.preview["columns"] if as_seen else None)
-    Dataset.objects.select_for_update().get(pk=upload.dataset_id)
+    _check_columns(source, upload.preview["columns"] if as_seen or images else None)
+    if images and source.text != guessed.text:
+        raise Invalid(
+            _("Of a zip of images “%(name)s” is the text, and “%(label)s” or none the label.")
+            % {"name": guessed.text, "label": guessed.label},
+            code="column_missing",
+        )
+    dataset = Dataset.objects.select_for_update().get(pk=upload.dataset_id)
+    task_take(dataset, images=images)
     if DatasetVersion.objects.filter(dataset=upload.dataset_id, status="freezing").exists():
         raise Conflict(
             _("A version of this dataset is being frozen. Import again in a moment."),

@@ -23,6 +23,7 @@ from training.datasets.models import (
 )
 from training.datasets.services.changes import refuse_while_changing
 from training.datasets.services.clearing import batch_delete
+from training.datasets.services.datasets import texts_require
 from training.datasets.shares import MIN_TEXTS, Shares, sizes
 from training.datasets.states import VERSION
 
@@ -52,15 +53,15 @@ def version_freeze(
         seed: Of the draw and of augmentation.
         shares: Of train, validation and test.
         grouping: What never crosses splits: `{"by": "near"}` (near duplicates, the default),
-            `{"by": "exact"}` (equal texts), `{"by": "field", "field": name}` (and equal values
-            of that other column).
+            `{"by": "exact"}` (equal texts; of images the only one), or
+            `{"by": "field", "field": name}` (and equal values of that other column).
         stratified: Keep the shares within each label.
         augmentation: `{"operations", "per_row", "templates"}`, of `augment.spec`; None: no.
 
     Raises:
         Invalid: `no_labelled_rows`, `one_label`, `label_too_small`, `too_few_rows`,
             `shares_wrong`, `seed_wrong`, `grouping_wrong`, and those of `SpecWrong`.
-        Conflict: `import_running`, `change_running`, `freeze_running`.
+        Conflict: `import_running`, `change_running`, `freeze_running`, `texts_only`.
         NotFound: No such dataset.
     """
     access.require(actor, "data.write")
@@ -68,7 +69,11 @@ def version_freeze(
     wanted = _checked_shares(shares)
     if not 0 <= seed <= MAX_SEED:
         raise Invalid(_("The seed is a whole number from 0 to 2147483647."), code="seed_wrong")
-    by = _checked_grouping(grouping)
+    by = _checked_grouping(dataset, grouping)
+    if augmentation:
+        texts_require(
+            dataset, _("More rows are made of texts alone. Freeze the images without that.")
+        )
     made = augmentation_check(dataset.pk, augmentation) if augmentation else {}
     Dataset.objects.select_for_update().get(pk=dataset.pk)
     refuse_while_moving(dataset)
@@ -100,8 +105,12 @@ def _checked_shares(shares: Sequence[float]) -> Shares:
     return (float(shares[0]), float(shares[1]), float(shares[2]))
 
 
-def _checked_grouping(grouping: Mapping[str, str] | None) -> dict[str, str]:
-    by = (grouping or {}).get("by", "near")
+def _checked_grouping(dataset: Dataset, grouping: Mapping[str, str] | None) -> dict[str, str]:
+    by = (grouping or {}).get("by", "exact" if dataset.holds_images else "near")
+    if by != "exact":
+        texts_require(
+            dataset, _("Images are kept together when they are equal. Group them by “exact”.")
+        )
     field = str((grouping or {}).get("field", "")).strip()
     if by not in GROUPINGS or (by == "field" and not 0 < len(field) <= MAX_FIELD):
         raise Invalid(

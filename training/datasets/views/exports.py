@@ -26,6 +26,7 @@ TITLES = {
     "openai": lazy("OpenAI fine-tuning JSON Lines"),
     "vertex": lazy("Vertex AI CSV, for programs"),
     "autotrain": lazy("AutoTrain CSV, for programs"),
+    "images": lazy("Zip of images, a folder a label"),
 }
 """Names of the formats, for people."""
 
@@ -34,10 +35,12 @@ def exports_context(dataset_id: uuid.UUID) -> dict[str, Any]:
     """Return the context of `datasets/exports.html`."""
     exports = list(exported.export_list(dataset_id)[:SHOWN])
     versions = selectors.version_list(dataset_id).filter(status="frozen")
+    frame = frame_context(dataset_id, "exports")
+    formats = exported.formats_of(frame["dataset"])
     return {
-        **frame_context(dataset_id, "exports"),
+        **frame,
         "exports": [_facts(export) for export in exports],
-        "formats": list(TITLES.items()),
+        "formats": [(name, title) for name, title in TITLES.items() if name in formats],
         "frozen": [(version.pk, version.number) for version in versions[:SHOWN]],
         "moving": any(export.status in {"waiting", "running"} for export in exports),
     }

@@ -10,7 +10,7 @@ from typing import Any
 from training.datasets import checking, reasons, selectors, services
 from training.datasets.models import Check, Example
 from training.datasets.services.changes import State, kind_get
-from training.datasets.states import CHECKS, POINTING
+from training.datasets.states import POINTING
 from training.datasets.views.findings import TITLES, finding_of
 from training.datasets.views.frame import frame_context
 
@@ -26,7 +26,7 @@ def health_context(dataset_id: uuid.UUID) -> dict[str, Any]:
     frame = frame_context(dataset_id, "health")
     checks = {check.kind: check for check in checking.check_list(dataset_id)}
     mark = checking.rows_mark(dataset_id)
-    cards = [_card(kind, checks.get(kind), mark) for kind in CHECKS]
+    cards = [_card(kind, checks.get(kind), mark) for kind in checking.kinds_of(frame["dataset"])]
     change = selectors.change_list(dataset_id).first()
     fixed = change if change and change.kind in _all_fixes() else None
     changing = change is not None and change.status in {"waiting", "running", "undoing"}

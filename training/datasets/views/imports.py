@@ -10,6 +10,9 @@ from training.datasets.formats import TEXTUAL
 from training.datasets.models import Upload
 from training.datasets.views.exports import TITLES
 
+_OF_IMAGES = ("images", "others", "unlabelled", "label_count", "labels", "splits")
+"""What the preview of a zip of images has beside that of other files."""
+
 
 def mapping_context(upload: Upload, posted: Mapping[str, str]) -> dict[str, Any]:
     """Return what the mapping step shows: columns with their roles, and the first rows."""
@@ -49,4 +52,5 @@ def mapping_context(upload: Upload, posted: Mapping[str, str]) -> dict[str, Any]
         "columns": columns,
         "preview": {"header": preview["columns"], "rows": preview["rows"]},
         "faults": preview["faults"],
+        **{name: preview.get(name) for name in _OF_IMAGES},
     }

@@ -13,6 +13,7 @@ from django.utils.translation import gettext_lazy as later
 from modelyard.core.errors import Conflict
 from training.datasets import checking, finding, selectors
 from training.datasets.finding import Place
+from training.datasets.image_links import image_url, thumb_url
 from training.datasets.models import ChangeRow, Check, Example, Flag, VersionRow
 from training.datasets.states import POINTING
 from training.datasets.views.changes import change_facts, state_words
@@ -73,6 +74,7 @@ def rows_context(dataset_id: uuid.UUID, filters: Mapping[str, str], place: Place
             "tags": row.tags,
             "split": splits.get(row.pk),
             "group": groups.get(row.pk),
+            "thumb": thumb_url(row.image) if row.image else "",
         }
         for row in page.rows
     ]
@@ -173,6 +175,7 @@ def _row(dataset_id: uuid.UUID, row_id: uuid.UUID | None) -> dict[str, Any] | No
         "seq": row.line,
         "text": row.text,
         "label": row.label,
+        "image": {**row.image, "url": image_url(row.image)} if row.image else None,
         "tags": row.tags,
         "fields": sorted((row.data.get("fields") or {}).items()),
         "origin": row.origin or {},

@@ -42,11 +42,13 @@ def versions_context(dataset_id: uuid.UUID) -> dict[str, Any]:
     """Return the context of `datasets/versions.html`."""
     versions = list(selectors.version_list(dataset_id).defer("augmentation")[:SHOWN])
     words = selectors.words_get(dataset_id)
+    frame = frame_context(dataset_id, "versions")
+    images = frame["dataset"].holds_images
     return {
-        **frame_context(dataset_id, "versions"),
+        **frame,
         "versions": [{**version_facts(one), **_progress(one)} for one in versions],
-        "groupings": GROUPINGS.items(),
-        "operations": OPERATIONS,
+        "groupings": [("exact", _("Equal images"))] if images else GROUPINGS.items(),
+        "operations": () if images else OPERATIONS,
         "offer": offers.augmentation_offer(dataset_id),
         "words": words_text(words),
         "word_count": len(words),
@@ -74,7 +76,9 @@ def version_context(version_id: uuid.UUID) -> dict[str, Any]:
         **frame_context(one.dataset_id, "versions"),
         "one": one,
         "progress": _progress(one),
-        "grouping": GROUPINGS[one.grouping.get("by", "exact")],
+        "grouping": _("Equal images")
+        if one.dataset.holds_images
+        else GROUPINGS[one.grouping.get("by", "exact")],
         "made": [title for name, title in OPERATIONS if name in _operations(one)],
         "splits": splits,
         "label_bars": sorted(labels, key=lambda pair: -pair[1])[:20],

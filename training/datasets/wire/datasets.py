@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from django.utils.translation import gettext as _
 from rest_framework import serializers
 
 from modelyard.core.http.serializers import BodySerializer
+from training.datasets.image_links import image_url
 from training.datasets.states import POINTING, SPLITS
 
 
@@ -93,6 +95,21 @@ class ExamplesIn(serializers.Serializer[Any]):
         return attrs
 
 
+class ImageOut(serializers.Serializer[object]):
+    """An image, without the metadata it came with."""
+
+    sha256 = serializers.CharField()
+    type = serializers.CharField(help_text="`image/jpeg`, `image/png` or `image/webp`.")
+    width = serializers.IntegerField()
+    height = serializers.IntegerField()
+    bytes = serializers.IntegerField()
+    url = serializers.SerializerMethodField(help_text="Of the file; holds for 10 minutes.")
+
+    def get_url(self, image: Mapping[str, Any]) -> str:
+        """Return a signed address."""
+        return image_url(image)
+
+
 class ExampleOut(serializers.Serializer[object]):
     """A row of a dataset."""
 
@@ -101,3 +118,4 @@ class ExampleOut(serializers.Serializer[object]):
     line = serializers.IntegerField()
     text = serializers.CharField()
     label = serializers.CharField(allow_null=True)  # type: ignore[assignment]
+    image = ImageOut(allow_null=True, help_text="Null for a text; of an image, `text` is its name.")

@@ -8,7 +8,7 @@ from rest_framework import serializers
 
 from modelyard.core.http.serializers import BodySerializer
 from training.datasets import reasons
-from training.datasets.formats import FORMATS
+from training.datasets.formats import FORMATS, IMAGES
 from training.datasets.models import DatasetExport
 from training.datasets.wire.uploads import RefusalOut
 
@@ -16,7 +16,7 @@ from training.datasets.wire.uploads import RefusalOut
 class ExportIn(BodySerializer):
     """What to write."""
 
-    format = serializers.ChoiceField(choices=sorted(FORMATS))
+    format = serializers.ChoiceField(choices=sorted({*FORMATS, IMAGES.name}))
     version_id = serializers.UUIDField(
         required=False, allow_null=True, help_text="A frozen version; without: the live rows."
     )

@@ -12,6 +12,7 @@ from modelyard.core.errors import Invalid
 from tenants import access, audit
 from tenants.access import Actor
 from training.datasets import selectors as datasets
+from training.datasets.services.datasets import texts_require
 from training.labeling import hotkeys, selectors
 from training.labeling.models import Project, Task
 from training.labeling.states import PROJECT, TASK
@@ -51,10 +52,12 @@ def project_create(
     Raises:
         Invalid: `name_missing`, `name_long`, `name_taken`, `guidelines_long`,
             `nothing_to_label`, and those of `hotkeys.labels_of`.
+        Conflict: `texts_only`: the dataset holds images.
         NotFound: No such dataset.
     """
     access.require(actor, "data.write")
     dataset = datasets.dataset_get(dataset_id)
+    texts_require(dataset, _("Texts alone are labelled here so far. Choose a dataset of texts."))
     name = _checked_name(name)
     if len(guidelines) > MAX_GUIDELINES:
         raise Invalid(
