@@ -29,7 +29,7 @@ from training.datasets.services import child
 from training.datasets.services.checks import checks_follow
 from training.datasets.services.claims import Claim, ClaimLost, claim
 from training.datasets.services.fetching import download
-from training.datasets.services.images import Stored, images_forget, images_store
+from training.datasets.services.images import images_forget, images_store
 from training.datasets.services.inserting import NewRow, rows_insert
 from training.datasets.services.search import search_start
 from training.datasets.services.uploads import topic
@@ -94,7 +94,7 @@ def _import(claimed: Claim, tally: _Tally, folder: Path) -> None:
         writer.writerow(["line", "column", "reason", "value"])
         for batch in child.answers("rows", path, options):
             writer.writerows(_reject_row(*fault) for fault in batch["faults"])
-            _store(claimed, tally, batch, images_store(claimed, batch.get("images", [])))
+            _store(claimed, tally, batch)
     key = ""
     if tally.rejected:
         key = storage.tenant_key(upload.tenant_id, "uploads", str(upload.pk), "rejects.csv")
@@ -102,12 +102,13 @@ def _import(claimed: Claim, tally: _Tally, folder: Path) -> None:
     _finish(claimed, tally, {"sha256": sha256, "rejects_key": key, "rejects": tally.shown})
 
 
-def _store(claimed: Claim, tally: _Tally, batch: dict[str, Any], images: Stored) -> None:
-    """Write one batch, its progress and its bill in one transaction.
+def _store(claimed: Claim, tally: _Tally, batch: dict[str, Any]) -> None:
+    """Write one batch, its progress and its bill in one transaction; its images come before.
 
     The transaction isn't awaited on disk: should the server fall, batches are lost with the
     claim and are read again; the end of the import is awaited, and with it all before.
     """
+    images = images_store(claimed, batch.get("images", []))
     faults = batch["faults"]
     rows = [*(_new_row(claimed.upload, parsed) for parsed in batch["rows"]), *images.rows]
     tally.taken += len(rows)
