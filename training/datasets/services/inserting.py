@@ -61,13 +61,14 @@ def rows_insert(upload: Upload, keys: Sequence[str], rows: Sequence[NewRow]) -> 
     """
     if not rows:
         return 0
+    data = [row.data for row in rows]
     columns: list[list[Any]] = [
         list(keys),
         [row.line for row in rows],
-        [json.dumps(row.data, ensure_ascii=False) for row in rows],
+        [json.dumps(one, ensure_ascii=False) for one in data],
         [row.label for row in rows],
-        [hash_of(row) for row in rows],
-        [data_group(row.data) for row in rows],
+        [data_hash(one, row.label) for one, row in zip(data, rows, strict=True)],
+        [data_group(one) for one in data],
         [json.dumps(row.tags) if row.tags else None for row in rows],
         [json.dumps(row.origin) if row.origin else None for row in rows],
     ]
