@@ -4,7 +4,7 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-    dependencies = [("datasets", "0014_no_offer_of_augmentation")]
+    dependencies = [("datasets", "0015_flag_once")]
 
     operations = [
         migrations.AddField(
