@@ -30,6 +30,11 @@ ALTER ROLE modelyard_ops NOLOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE BYPASSRLS;
 ALTER ROLE modelyard_ops_login LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE NOBYPASSRLS;
 ALTER ROLE modelyard_definer NOLOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE BYPASSRLS;
 
+-- A failed statement of theirs is not written to the server's log, where it would stand with the
+-- customers' rows in it: the platform's own log says what failed, without them.
+ALTER ROLE modelyard_web SET log_min_messages = fatal;
+ALTER ROLE modelyard_ops_login SET log_min_messages = fatal;
+
 -- The attribute BYPASSRLS is never inherited: the login passes policies only after SET ROLE.
 GRANT modelyard_ops TO modelyard_ops_login;
 

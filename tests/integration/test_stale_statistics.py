@@ -15,11 +15,12 @@ from django.db import connection
 
 from billing import plans
 from billing.models import LimitOverride
+from modelyard.core import clock
 from tenants.scoping.context import tenant_scope
 from tests.factories import make_tenant, owner_of
 from tests.factories_datasets import csv_of, freeze, import_file, make_dataset
-from training.datasets import services
-from training.datasets.models import Example, VersionRow
+from training.datasets import checking, finding, services
+from training.datasets.models import Check, Dataset, Example, Flag, VersionRow
 
 pytestmark = pytest.mark.django_db(transaction=True)
 ROWS = 3_000
@@ -37,7 +38,7 @@ def unanalysed() -> Iterator[None]:
     address = os.environ["TEST_DATABASE_URL"].rsplit("/", 1)[0]
     owner = psycopg2.connect(f"{address}/{connection.settings_dict['NAME']}")
     owner.autocommit = True
-    tables = ("datasets_example", "datasets_versionrow", "datasets_searchrow")
+    tables = ("datasets_example", "datasets_versionrow", "datasets_searchrow", "datasets_flag")
     with owner.cursor() as cursor:
         for table in tables:
             cursor.execute(f"alter table {table} set (autovacuum_enabled = off)")
@@ -71,6 +72,17 @@ def rows_of(count: int) -> bytes:
     return csv_of((f"sentence {n}", "ab"[n % 2]) for n in range(count))
 
 
+def flag(dataset: Dataset) -> None:
+    """Have a check point at every row."""
+    now = clock.now()
+    check = Check.objects.create(
+        dataset=dataset, kind="lengths", status="done", moved_at=now, asked_at=now,
+        mark=checking.rows_mark(dataset.pk), result={"rows": ROWS},
+    )  # fmt: skip
+    rows = Example.live.values_list("pk", flat=True)
+    Flag.objects.bulk_create(Flag(source=check, example_id=row) for row in rows)
+
+
 def test_a_large_file_over_the_plan_is_taken_out_again(unanalysed: None) -> None:
     tenant = make_tenant()
     dataset = make_dataset(tenant)
@@ -102,6 +114,17 @@ def test_a_large_dataset_is_changed_labelled_frozen_and_deleted(unanalysed: None
         services.labels_apply(
             actor=actor, dataset_id=dataset.pk, labels=dict.fromkeys(list(wanted)[::2], "b")
         )
+    with linear(), tenant_scope(tenant.pk):
+        flag(dataset)
+        place = finding.Place()
+        filters = {"flagged": "lengths", "label": "a"}
+        while page := finding.page_of(dataset.pk, filters, place).next:
+            place = finding.Place(after=page)
+    with linear(), tenant_scope(tenant.pk):
+        params = {"selection": {"filters": {"flagged": "lengths"}}, "tag": "long"}
+        services.change_start(actor=actor, dataset_id=dataset.pk, kind="tag", params=params)
+    with tenant_scope(tenant.pk):
+        assert Example.live.filter(tags__contains=["long"]).count() == ROWS
     with linear():
         version = freeze(tenant, dataset.pk)
         assert version.status == "frozen"

@@ -5,8 +5,9 @@ from __future__ import annotations
 import hashlib
 import json
 import uuid
+from dataclasses import dataclass
 
-from django.db.models import F, QuerySet
+from django.db.models import OuterRef, QuerySet, Subquery
 from django.utils.translation import gettext as _
 
 from modelyard.core.errors import Conflict
@@ -16,7 +17,6 @@ from training.datasets.states import CHECKS
 
 OF_VERSIONS = frozenset({"leakage"})
 """Checks that look at the newest frozen version besides the rows."""
-_POINTED = "pointed_at"
 OF_IMAGES = ("labels",)
 """Checks that say something of images."""
 
@@ -73,6 +73,12 @@ def flagged(dataset_id: uuid.UUID, kind: str) -> QuerySet[Flag]:
     return Flag.objects.filter(source__dataset=dataset_id, source__kind=kind)
 
 
+def flagged_by(dataset_id: uuid.UUID, kind: str) -> QuerySet[Flag]:
+    """Return the same without a join, the check found first."""
+    check = check_of(dataset_id, kind)
+    return Flag.objects.none() if check is None else Flag.objects.filter(source=check)
+
+
 def check_require(dataset_id: uuid.UUID, kind: str) -> None:
     """Refuse to go by a check that is not done, or saw other rows than there are now.
 
@@ -92,32 +98,41 @@ def check_require(dataset_id: uuid.UUID, kind: str) -> None:
         )
 
 
-def flagged_rows(
-    rows: QuerySet[Example], dataset_id: uuid.UUID, kind: str, **flags: object
-) -> QuerySet[Example]:
-    """Return those of a dataset's rows that a check points at; for pages of them see `beyond`.
+@dataclass(frozen=True)
+class Pointed:
+    """Those of some rows that a check points at, read by keys.
 
-    Args:
-        rows: Rows of the dataset.
-        dataset_id: Of which dataset.
-        kind: Of the check.
-        flags: What else its flags must be: lookups that begin with `flags__`.
+    No join: of flags that came since their table was last analysed the planner expects one, and
+    would compare each row with each flag. A scalar subquery is looked up flag by flag, in order.
+
+    Attributes:
+        rows: Rows of the dataset, in no order.
+        flags: Flags of one check, in no order; it has one of a row at most.
     """
-    check = check_of(dataset_id, kind)
-    if check is None:
-        return rows.none()
-    # A check points at a row once, so a join repeats none; it may begin at the flags, by row.
-    return rows.filter(flags__source=check, **flags).alias(**{_POINTED: F("flags__example_id")})
 
+    rows: QuerySet[Example]
+    flags: QuerySet[Flag]
 
-def beyond(
-    rows: QuerySet[Example], edge: uuid.UUID, *, ascending: bool = True
-) -> QuerySet[Example]:
-    """Return those of the rows that come after `edge` by id.
+    def page(
+        self, edge: uuid.UUID | None, most: int, *, ascending: bool = True
+    ) -> QuerySet[Example]:
+        """Return the next rows beyond `edge` by id, in no order."""
+        flags = self._kept()
+        if edge is not None:
+            flags = flags.filter(**{"example_id__gt" if ascending else "example_id__lt": edge})
+        flags = flags.order_by("example_id" if ascending else "-example_id")
+        ids = list(flags.values_list("example_id", flat=True)[:most])
+        return Example.objects.filter(pk__in=ids)
 
-    PostgreSQL doesn't conclude that their flags do, too: from the flags' side, a page would
-    cost as much as all before it.
-    """
-    way = "gt" if ascending else "lt"
-    names = ["pk", _POINTED] if _POINTED in rows.query.annotations else ["pk"]
-    return rows.filter(**{f"{name}__{way}": edge for name in names})
+    def count(self, most: int | None = None) -> int:
+        """Count the rows, no further than to `most`."""
+        return self._kept().order_by()[:most].count()
+
+    def among(self) -> QuerySet[Example]:
+        """Return the same rows, for when they are few: each is looked up among the flags."""
+        flag = self.flags.filter(example=OuterRef("pk")).values("pk")[:1]
+        return self.rows.alias(flag=Subquery(flag)).filter(flag__isnull=False)
+
+    def _kept(self) -> QuerySet[Flag]:
+        row = self.rows.filter(pk=OuterRef("example_id")).order_by().values("pk")[:1]
+        return self.flags.alias(row=Subquery(row)).filter(row__isnull=False)

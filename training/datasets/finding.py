@@ -64,7 +64,9 @@ class Coverage:
     total: int
 
 
-def example_find(dataset_id: uuid.UUID, filters: Mapping[str, str]) -> QuerySet[Example]:
+def example_find(
+    dataset_id: uuid.UUID, filters: Mapping[str, str]
+) -> QuerySet[Example] | checking.Pointed:
     """Return the live examples that match: `q` (a part of the text) and the rest of `NAMES`."""
     rows = _plain(dataset_id, filters)
     if filters.get("q"):
@@ -72,11 +74,23 @@ def example_find(dataset_id: uuid.UUID, filters: Mapping[str, str]) -> QuerySet[
             KeyTextTransform("text", "data"), function="datasets_fold", output_field=TextField()
         )
         rows = rows.alias(folded=folded).filter(folded__contains=fold(filters["q"]))
-    return rows
+    return _pointed(rows, dataset_id, filters)
+
+
+def _pointed(
+    rows: QuerySet[Example], dataset_id: uuid.UUID, filters: Mapping[str, str]
+) -> QuerySet[Example] | checking.Pointed:
+    """Apply the filters by a check."""
+    if not filters.get("flagged"):
+        return rows.none() if filters.get("group") else rows
+    flags = checking.flagged_by(dataset_id, filters["flagged"])
+    if filters.get("group"):
+        flags = flags.filter(group=filters["group"])
+    return checking.Pointed(rows, flags)
 
 
 def _plain(dataset_id: uuid.UUID, filters: Mapping[str, str]) -> QuerySet[Example]:
-    """Apply every filter but the text."""
+    """Apply every filter but the text and the check."""
     wanted = Q(dataset=dataset_id)
     if filters.get("unlabelled"):
         wanted &= Q(label=None)
@@ -87,11 +101,6 @@ def _plain(dataset_id: uuid.UUID, filters: Mapping[str, str]) -> QuerySet[Exampl
     if filters.get("source"):
         wanted &= Q(upload=filters["source"])
     rows = Example.live.filter(wanted)
-    if filters.get("flagged"):
-        group = {"flags__group": filters["group"]} if filters.get("group") else {}
-        rows = checking.flagged_rows(rows, dataset_id, filters["flagged"], **group)
-    elif filters.get("group"):
-        return rows.none()
     if filters.get("split"):
         version = selectors.version_frozen_latest(dataset_id)
         if version is None:
@@ -130,8 +139,10 @@ def page_of(dataset_id: uuid.UUID, filters: Mapping[str, str], place: Place) -> 
     backwards = place.before is not None
     ascending = place.newest == backwards
     edge = place.before or place.after
-    if edge is not None:
-        found = checking.beyond(found, edge, ascending=ascending)
+    if isinstance(found, checking.Pointed):
+        found = found.page(edge, PAGE_ROWS + 1, ascending=ascending)
+    elif edge is not None:
+        found = found.filter(pk__gt=edge) if ascending else found.filter(pk__lt=edge)
     rows = list(found.order_by("pk" if ascending else "-pk")[: PAGE_ROWS + 1])
     beyond = len(rows) > PAGE_ROWS
     rows = rows[:PAGE_ROWS]
@@ -147,27 +158,30 @@ def page_of(dataset_id: uuid.UUID, filters: Mapping[str, str], place: Place) -> 
     )
 
 
-def matching(dataset_id: uuid.UUID, filters: Mapping[str, str]) -> QuerySet[Example]:
-    """Return the matching rows by the way that answers soonest; page them by `checking.beyond`.
+def matching(
+    dataset_id: uuid.UUID, filters: Mapping[str, str]
+) -> QuerySet[Example] | checking.Pointed:
+    """Return the matching rows by the way that answers soonest.
 
     Raises:
         Conflict: `search_too_short`, for a large dataset.
     """
+    few = _tallied(dataset_id, filters) <= MOST_HITS
+    rows = _plain(dataset_id, filters)
     if not filters.get("q") or _tallied(dataset_id, {}) <= FEW_ROWS:
-        return example_find(dataset_id, filters)
-    folded = fold(filters["q"])
-    if not _WORD.search(folded):
+        found = example_find(dataset_id, filters)
+    elif not _WORD.search(folded := fold(filters["q"])):
         raise Conflict(
             _("Type three letters or digits in a row, or one Chinese or Japanese character."),
             code="search_too_short",
         )
-    rows = _plain(dataset_id, filters)
-    hits = _hits(dataset_id, filters["q"])
-    if len(hits) <= MOST_HITS:
-        return rows.filter(pk__in=hits)
-    # So many rows have it that the next page of them is near, wherever one stands.
-    having = SearchRow.objects.filter(pk=OuterRef("pk"), folded__contains=folded)
-    return rows.filter(Exists(having))
+    elif len(hits := _hits(dataset_id, filters["q"])) <= MOST_HITS:
+        few, found = True, _pointed(rows.filter(pk__in=hits), dataset_id, filters)
+    else:
+        # So many rows have it that the next page of them is near, wherever one stands.
+        having = SearchRow.objects.filter(pk=OuterRef("pk"), folded__contains=folded)
+        found = _pointed(rows.filter(Exists(having)), dataset_id, filters)
+    return found.among() if few and isinstance(found, checking.Pointed) else found
 
 
 def _hits(dataset_id: uuid.UUID, query: str) -> list[uuid.UUID]:
@@ -178,12 +192,17 @@ def _hits(dataset_id: uuid.UUID, query: str) -> list[uuid.UUID]:
 
 
 def _count(
-    dataset_id: uuid.UUID, filters: Mapping[str, str], found: QuerySet[Example]
+    dataset_id: uuid.UUID,
+    filters: Mapping[str, str],
+    found: QuerySet[Example] | checking.Pointed,
 ) -> tuple[int, bool]:
     """Count the matching rows: exactly where that is cheap, up to `MOST_COUNTED` elsewhere."""
     if not any(filters.get(name) for name in ("q", "tag", "split", "source", "flagged")):
         return _tallied(dataset_id, filters), False
-    counted = found.order_by()[: MOST_COUNTED + 1].count()
+    if isinstance(found, checking.Pointed):
+        counted = found.count(MOST_COUNTED + 1)
+    else:
+        counted = found.order_by()[: MOST_COUNTED + 1].count()
     return min(counted, MOST_COUNTED), counted > MOST_COUNTED
 
 

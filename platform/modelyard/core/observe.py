@@ -35,14 +35,26 @@ _SCHEMES = re.compile(r"\b(Bearer|Basic)\s+[\w.~+/=-]{8,}", re.IGNORECASE)
 # In an address: whatever signs or opens something. `code` is also a word of our own answers.
 _QUERY = re.compile(r"([?&](?:code|key|state|sig|sign|auth|next_token)=)[^&\s'\"#]+", re.IGNORECASE)
 _CODES = re.compile(r"(\b\w*code['\"]?\s*[:=]\s*['\"]?)(?:\d{6,8}|[A-Z0-9]{3,4}-[A-Z0-9]{3,4})\b")
+# What PostgreSQL says of a statement may hold a row's text: names of its own are kept, the rest of
+# the message goes, with its DETAIL, LINE and CONTEXT.
+_DATABASE = re.compile(
+    r'((?:psycopg2(?:\.errors)?|django\.db\.utils)\.\w+: [^\n":]*(?:"[a-z_][a-z0-9_]*"[^\n":]*)*)'
+    r"(?:[^\n]|\n(?!\n|Traceback|The above|During))*"
+)
+_DATABASE_REPR = re.compile(
+    r"\b((?:Data|Integrity|Operational|Programming|Internal|Interface|NotSupported|Database)Error\()"
+    r"[^\n]+"
+)
 MAX_TEXT = 50_000
 _SCHEDULED = re.compile(r"Task (billing\.flush_usage|\w+\.(sweep|reap))\[.* succeeded")
 _NOISY = ("botocore", "urllib3", "boto3", "s3transfer", "celery.beat", "celery.worker.strategy")
 
 
 def clean(text: str) -> str:
-    """Return `text` without keys, passwords, tokens, one-time codes and session values."""
-    text = _SECRETS.sub(REDACTED, text[:MAX_TEXT])
+    """Return `text` without keys, passwords, tokens, one-time codes, session values and rows."""
+    text = _DATABASE.sub(rf"\1 {REDACTED}", text[:MAX_TEXT])
+    text = _DATABASE_REPR.sub(rf"\1{REDACTED})", text)
+    text = _SECRETS.sub(REDACTED, text)
     text = _PAIRS.sub(rf"\1{REDACTED}", text)
     text = _SCHEMES.sub(rf"\1 {REDACTED}", text)
     text = _QUERY.sub(rf"\1{REDACTED}", text)

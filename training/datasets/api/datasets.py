@@ -102,11 +102,13 @@ class RowPages(Pages):
     """Pages of rows that a check may point at."""
 
     def paginate_queryset(self, queryset: Any, request: Request, view: Any = None) -> Any:
-        """Return a page; its edge is said of the flags, too (see `checking.beyond`)."""
-        cursor = self.decode_cursor(request)
-        if cursor is not None and cursor.position is not None:
-            edge = uuid.UUID(str(cursor.position))
-            queryset = checking.beyond(queryset, edge, ascending=cursor.reverse)
+        """Return a page of rows."""
+        if isinstance(queryset, checking.Pointed):
+            cursor = self.decode_cursor(request)
+            edge = uuid.UUID(str(cursor.position)) if cursor and cursor.position else None
+            most = self.get_page_size(request) + 1
+            back = cursor is not None and cursor.reverse
+            queryset = queryset.page(edge, most, ascending=back)
         return super().paginate_queryset(queryset, request, view=view)
 
 

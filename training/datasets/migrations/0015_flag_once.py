@@ -9,6 +9,15 @@ class Migration(migrations.Migration):
     ]
 
     operations = [
+        migrations.RemoveIndex(model_name="flag", name="datasets_flag_group"),
+        migrations.AddIndex(
+            model_name="flag",
+            index=models.Index(
+                fields=["tenant_id", "source", "group"],
+                condition=models.Q(group__isnull=False),
+                name="datasets_flag_group",
+            ),
+        ),
         migrations.AddConstraint(
             model_name="flag",
             constraint=models.UniqueConstraint(

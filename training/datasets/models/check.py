@@ -98,7 +98,12 @@ class Flag(TenantOwned):
             )
         ]
         indexes = [
-            models.Index(fields=["tenant_id", "source", "group"], name="datasets_flag_group"),
+            # Only where there is a group: the planner must not take it for a row's flag.
+            models.Index(
+                fields=["tenant_id", "source", "group"],
+                condition=models.Q(group__isnull=False),
+                name="datasets_flag_group",
+            ),
             models.Index(fields=["tenant_id", "example"], name="datasets_flag_example"),
         ]
 

@@ -21,7 +21,7 @@ MAX_TAG = 64
 MAX_TAGS = 20
 
 
-def selection_of(dataset_id: uuid.UUID, params: Params) -> QuerySet[Example]:
+def selection_of(dataset_id: uuid.UUID, params: Params) -> QuerySet[Example] | checking.Pointed:
     """Return the live rows that `params["selection"]` means: `{"ids"}` or `{"filters"}`."""
     selection = params["selection"]
     if selection.get("ids"):

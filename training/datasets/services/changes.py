@@ -61,7 +61,7 @@ class Kind:
     """
 
     title: str | Promise
-    select: Callable[[uuid.UUID, Params], QuerySet[Example]]
+    select: Callable[[uuid.UUID, Params], QuerySet[Example] | checking.Pointed]
     edit: Edit
     check: Callable[[uuid.UUID, Params], None]
     opened: Callable[[Change], AbstractContextManager[Edit]] | None = None
@@ -230,8 +230,10 @@ def _next_rows(
     kind: Kind, dataset_id: uuid.UUID, params: Params, last: uuid.UUID | None
 ) -> list[Example]:
     rows = kind.select(dataset_id, params)
-    if last is not None:
-        rows = checking.beyond(rows, last)
+    if isinstance(rows, checking.Pointed):
+        rows = rows.page(last, CHUNK_ROWS)
+    elif last is not None:
+        rows = rows.filter(pk__gt=last)
     return list(rows.order_by("pk")[:CHUNK_ROWS])
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import select
 import subprocess
 import sys
@@ -27,6 +28,10 @@ _PIPE_BYTES = 1024**2
 WALL_FACTOR = 2
 """How much longer than its processor time we wait for the child, when the machine is busy."""
 _CHUNK = 1024**2
+_PLACE = re.compile(r'^  File "([\w./-]+\.py)", line (\d+), in ([\w<>]+)$', re.MULTILINE)
+_KIND = re.compile(
+    r"^(a parser tried [\w.]+$|[A-Za-z_][\w.]*(?:Error|Exception)(?=:|$))", re.MULTILINE
+)
 
 logger = structlog.get_logger(__name__)
 
@@ -68,9 +73,15 @@ def answers(mode: str, path: Path, options: dict[str, Any]) -> Iterator[dict[str
                 child.kill()
         if status != 0:
             complaints.seek(0)
-            tail = complaints.read()[-2000:].decode(errors="replace")
-            logger.warning("parser_died", status=status, complaints=tail)
+            where = _without_values(complaints.read()[-20_000:].decode(errors="replace"))
+            logger.warning("parser_died", status=status, where=where)
             raise FileRefused("parser_died")
+
+
+def _without_values(complaints: str) -> list[str]:
+    """Return what the child died of, and where: the messages may hold pieces of the file."""
+    places = [f"{path}:{line} {name}" for path, line, name in _PLACE.findall(complaints)]
+    return [*places[-8:], *_KIND.findall(complaints)[-1:]]
 
 
 def _answers(child: subprocess.Popen[bytes], seconds: float) -> Iterator[dict[str, Any]]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import uuid
 from collections.abc import Callable
 
-from django.db.models import QuerySet
 from django.utils.translation import gettext_lazy as lazy
 
 from training.datasets import checking
@@ -33,16 +32,16 @@ def _holds(kind: str) -> Callable[[uuid.UUID, Params], None]:
     return check
 
 
-def _flagged(kind: str, **flags: object) -> Callable[[uuid.UUID, Params], QuerySet[Example]]:
-    def select(dataset_id: uuid.UUID, _params: Params) -> QuerySet[Example]:
-        rows = Example.live.filter(dataset=dataset_id)
-        return checking.flagged_rows(rows, dataset_id, kind, **flags)
+def _flagged(kind: str, **flags: object) -> Callable[[uuid.UUID, Params], checking.Pointed]:
+    def select(dataset_id: uuid.UUID, _params: Params) -> checking.Pointed:
+        found = checking.flagged_by(dataset_id, kind).filter(**flags)
+        return checking.Pointed(Example.live.filter(dataset=dataset_id), found)
 
     return select
 
 
-def _noisy(kind: str) -> Callable[[uuid.UUID, Params], QuerySet[Example]]:
-    return _flagged("noise", flags__data__kinds__contains=[kind])
+def _noisy(kind: str) -> Callable[[uuid.UUID, Params], checking.Pointed]:
+    return _flagged("noise", data__kinds__contains=[kind])
 
 
 def _remove(_row: Example, _params: Params) -> State:
@@ -74,12 +73,12 @@ def _text(change: Callable[[str], str]) -> Callable[[Example, Params], State]:
 for _name, _kind in {
     "repeats_remove": Kind(
         lazy("Remove exact repeats"),
-        _flagged("repeats", flags__keep=False),
+        _flagged("repeats", keep=False),
         _remove,
         _holds("repeats"),
     ),
     "near_remove": Kind(
-        lazy("Remove near duplicates"), _flagged("near", flags__keep=False), _remove, _holds("near")
+        lazy("Remove near duplicates"), _flagged("near", keep=False), _remove, _holds("near")
     ),
     "conflicts_tag": Kind(
         lazy("Tag rows with conflicting labels"),

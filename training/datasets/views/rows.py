@@ -121,7 +121,7 @@ def _groups(
     """Return, of the rows that a check puts together, each with its group."""
     if not kind:
         return {}
-    flags = checking.flagged(dataset_id, kind).filter(example__in=[row.pk for row in rows])
+    flags = checking.flagged_by(dataset_id, kind).filter(example__in=[row.pk for row in rows])
     found = flags.exclude(group=None).values_list("example_id", "group", "keep")
     return {key: {"id": group, "keep": keep} for key, group, keep in found}
 
