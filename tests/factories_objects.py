@@ -30,6 +30,8 @@ from training.datasets.models import (
     Example,
     Flag,
     Item,
+    Map,
+    Pick,
     Pull,
     SearchRow,
     Upload,
@@ -86,6 +88,13 @@ def _dataset(tenant: Tenant) -> tuple[Dataset, Upload, Project, DatasetVersion, 
         split_counts={"train": 1}, content_hash="0" * 64,
         rows_key=storage.tenant_key(tenant.pk, "datasets", "rows.parquet"),
     )  # fmt: skip
+    Map.objects.create(
+        dataset=dataset, status="done", moved_at=now, points=1, rows=1, base="tiny", made_at=now,
+        points_key=storage.tenant_key(tenant.pk, "datasets", "map.bin"), labels=[["good", 1]],
+        areas=[{"rows": 1, "label": "good", "label_rows": 1, "differing": 0,
+                "typical": str(example.pk)}],
+    )  # fmt: skip
+    Pick.objects.create(dataset=dataset, examples=[example.pk])
     VersionRow.objects.create(version=version, example=example, split="train")
     WordList.objects.create(dataset=dataset, entries={"fine": ["good"]})
     facts = {"text": "fine", "label": "good", "split": None}

@@ -182,7 +182,8 @@ def values(customer: Customer, tmp_path_factory: pytest.TempPathFactory) -> dict
     connector = api.post(f"datasets/{dataset}/connectors", source)["id"]
     pull = api.post(f"connectors/{connector}/pulls", {})["id"]
     api.wait(f"pulls/{pull}", frozenset({"failed"}), every=0.1)
-    return {
+    api.post(f"datasets/{dataset}/map", {})
+    found = {
         "slug": customer.slug,
         "dataset_id": dataset,
         "version_id": version,
@@ -202,6 +203,8 @@ def values(customer: Customer, tmp_path_factory: pytest.TempPathFactory) -> dict
         "model_id": api.get("models")["data"][0]["id"],
         "name": "reviews",
     }
+    api.wait(f"datasets/{dataset}/map", frozenset({"done"}), every=0.2)
+    return found
 
 
 def signed_in(context: BrowserContext, site: RunningSite, account: Account) -> None:

@@ -12,15 +12,25 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from django.db import connection
-from django.db.models import Exists, Func, OuterRef, Q, QuerySet, Sum, TextField
+from django.db.models import (
+    Exists,
+    F,
+    Func,
+    OuterRef,
+    Q,
+    QuerySet,
+    Sum,
+    TextField,
+    UUIDField,
+)
 from django.db.models.fields.json import KeyTextTransform
 from django.utils.translation import gettext as _
 
 from modelyard.core.errors import Conflict
 from training.datasets import checking, selectors
-from training.datasets.models import Example, SearchIndex, SearchRow, Tally, VersionRow
+from training.datasets.models import Example, Pick, SearchIndex, SearchRow, Tally, VersionRow
 
-NAMES = ("q", "label", "unlabelled", "tag", "split", "source", "flagged", "group")
+NAMES = ("q", "label", "unlabelled", "tag", "split", "source", "flagged", "group", "pick")
 PAGE_ROWS = 50
 MOST_HITS = 10_000
 """Hits of a search that are fetched at once; a text that more rows have is walked to."""
@@ -67,7 +77,11 @@ class Coverage:
 def example_find(
     dataset_id: uuid.UUID, filters: Mapping[str, str]
 ) -> QuerySet[Example] | checking.Pointed:
-    """Return the live examples that match: `q` (a part of the text) and the rest of `NAMES`."""
+    """Return the live examples that match: `q` (a part of the text) and the rest of `NAMES`.
+
+    Raises:
+        Conflict: `pick_gone`.
+    """
     rows = _plain(dataset_id, filters)
     if filters.get("q"):
         folded = Func(
@@ -101,6 +115,8 @@ def _plain(dataset_id: uuid.UUID, filters: Mapping[str, str]) -> QuerySet[Exampl
     if filters.get("source"):
         wanted &= Q(upload=filters["source"])
     rows = Example.live.filter(wanted)
+    if filters.get("pick"):
+        rows = rows.filter(pk__in=_picked(dataset_id, filters["pick"]))
     if filters.get("split"):
         version = selectors.version_frozen_latest(dataset_id)
         if version is None:
@@ -110,6 +126,23 @@ def _plain(dataset_id: uuid.UUID, filters: Mapping[str, str]) -> QuerySet[Exampl
         )
         rows = rows.filter(Exists(placed))
     return rows
+
+
+def _picked(dataset_id: uuid.UUID, pick_id: str) -> QuerySet[Pick, uuid.UUID]:
+    """Return the ids of the rows that were chosen on a map.
+
+    Raises:
+        Conflict: `pick_gone`; without it, a change of those rows would silently change none.
+    """
+    picks = Pick.objects.filter(dataset=dataset_id, pk=pick_id)
+    if not picks.exists():
+        raise Conflict(
+            _("These rows were chosen on the map too long ago. Choose them there again."),
+            code="pick_gone",
+        )
+    each = Func(F("examples"), function="unnest", output_field=UUIDField())
+    each.set_returning = True
+    return picks.values_list(each, flat=True)
 
 
 def fold(text: str) -> str:
@@ -132,7 +165,7 @@ def page_of(dataset_id: uuid.UUID, filters: Mapping[str, str], place: Place) -> 
     """Return a page of the matching rows, by keys: page 10,000 costs what page 1 does.
 
     Raises:
-        Conflict: `search_too_short`, for a large dataset.
+        Conflict: `search_too_short`, for a large dataset; `pick_gone`.
     """
     found = matching(dataset_id, filters)
     count, more = _count(dataset_id, filters, found)
@@ -197,7 +230,7 @@ def _count(
     found: QuerySet[Example] | checking.Pointed,
 ) -> tuple[int, bool]:
     """Count the matching rows: exactly where that is cheap, up to `MOST_COUNTED` elsewhere."""
-    if not any(filters.get(name) for name in ("q", "tag", "split", "source", "flagged")):
+    if not any(filters.get(name) for name in ("q", "tag", "split", "source", "flagged", "pick")):
         return _tallied(dataset_id, filters), False
     if isinstance(found, checking.Pointed):
         counted = found.count(MOST_COUNTED + 1)

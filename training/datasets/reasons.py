@@ -181,6 +181,11 @@ FILE: Mapping[str, Promise] = {
     ),
     "incomplete": lazy("Parts of the file are missing. Upload it again."),
     "object_missing": lazy("The uploaded file is gone from the store. Upload it again."),
+    "map_failed": lazy(
+        "The texts could not be laid out, so there is no new map. Make it again; if that repeats, "
+        "tell the operator."
+    ),
+    "map_empty": lazy("The dataset has no rows any more. Import some, then make the map."),
     "parser_died": lazy(
         "Reading the file took too much memory or time, so nothing was imported. Split it into "
         "smaller files and upload them one by one."

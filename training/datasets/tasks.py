@@ -104,6 +104,12 @@ def check(*, tenant_id: str, check_id: str) -> None:
     services.check_run(tenant_id=uuid.UUID(tenant_id), check_id=uuid.UUID(check_id))
 
 
+@shared_task(name="datasets.map", base=TenantTask, queue="training")
+def make_map(*, tenant_id: str, map_id: str) -> None:
+    """Make a dataset's map, where the base model is: workers of imports may lack it."""
+    services.map_run(tenant_id=uuid.UUID(tenant_id), map_id=uuid.UUID(map_id))
+
+
 @shared_task(name="datasets.sweep", base=SystemTask, queue="system")
 def sweep() -> None:
     """Ring again for what was lost."""

@@ -9,6 +9,7 @@ from training.datasets.api import checks as check_api
 from training.datasets.api import connectors as connector_api
 from training.datasets.api import datasets as data_api
 from training.datasets.api import exports as export_api
+from training.datasets.api import maps as map_api
 from training.datasets.api import uploads as upload_api
 from training.datasets.api import versions as version_api
 from training.datasets.web import (
@@ -19,6 +20,7 @@ from training.datasets.web import (
     exports,
     health,
     imports,
+    maps,
     rows,
     versions,
 )
@@ -73,6 +75,10 @@ pages: list[URLPattern] = [
     path(f"{_ONE}/health/fix", health.health_fix, name="health_fix"),
     path(f"{_ONE}/health/apply", health.health_apply, name="health_apply"),
     path(f"{_ONE}/health/undo", health.health_undo, name="health_undo"),
+    path(f"{_ONE}/map", maps.map_page, name="embedding_map"),
+    path(f"{_ONE}/map/progress", maps.map_progress, name="map_progress"),
+    path(f"{_ONE}/map/start", maps.map_start, name="map_start"),
+    path(f"{_ONE}/map/cancel", maps.map_cancel, name="map_cancel"),
     path(f"{_ONE}/freeze", versions.dataset_freeze, name="freeze"),
     path(f"{_ONE}/import", imports.import_upload, name="import"),
     path(f"{_UPLOAD}/", imports.import_map, name="map"),
@@ -96,6 +102,9 @@ api: list[URLPattern] = [
     path(_ONE, data_api.DatasetDetail.as_view(), name="dataset"),
     path("deletions/<uuid:deletion_id>", data_api.DeletionDetail.as_view(), name="deletion"),
     path(f"{_ONE}/checks", check_api.DatasetChecks.as_view(), name="dataset-checks"),
+    path(f"{_ONE}/map", map_api.DatasetMap.as_view(), name="dataset-map"),
+    path(f"{_ONE}/map/points", map_api.MapPoints.as_view(), name="dataset-map-points"),
+    path(f"{_ONE}/picks", map_api.DatasetPicks.as_view(), name="dataset-picks"),
     path(f"{_ONE}/examples", data_api.DatasetExamples.as_view(), name="dataset-examples"),
     path(f"{_ONE}/changes", change_api.DatasetChanges.as_view(), name="dataset-changes"),
     path("changes/<uuid:change_id>", change_api.ChangeDetail.as_view(), name="change"),

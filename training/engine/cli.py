@@ -5,6 +5,7 @@
     python -m training.engine trials --job JOB.json --leash     (trainings that are compared)
     python -m training.engine evaluate FOLDER DATA.csv
     python -m training.engine predict FOLDER "a text" ...
+    python -m training.engine map ROWS.jsonl --out DIR
     python -m training.engine verify FOLDER
 
 Exit status: 0 done and verified, 64 wrong settings, 65 wrong rows or folder, 75 stopped, 1 else.
@@ -69,10 +70,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         emit: Emit = Console(out)
         try:
             args = _parser().parse_args(argv)
-            if args.command == "trials" or (args.command == "train" and (args.events or args.job)):
+            if args.command in _TOLD and (args.job or args.leash or args.events):
                 emit = _line_writer(out)
-            if args.command in _LEARNING:
-                _LEARNING[args.command](args, emit)
+            if args.command in _TOLD:
+                _TOLD[args.command](args, emit)
             else:
                 _COMMANDS[args.command](args, out)
         except EngineError as exc:
@@ -87,8 +88,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _train(args: argparse.Namespace, emit: Emit) -> None:
     stop = _stop_on_signals()
-    if args.leash:
-        threading.Thread(target=_die_with_parent, name="leash", daemon=True).start()
+    _hold_leash(args)
     job = _job_from_file(args.job) if args.job else _job_from_options(args)
     _prepare_process(job.spec.threads)
     from training.engine.train import train
@@ -98,13 +98,32 @@ def _train(args: argparse.Namespace, emit: Emit) -> None:
 
 def _trials(args: argparse.Namespace, emit: Emit) -> None:
     stop = _stop_on_signals()
-    if args.leash:
-        threading.Thread(target=_die_with_parent, name="leash", daemon=True).start()
+    _hold_leash(args)
     trials = TrialSpec.list_from_json(_job_content(args.job))
     _prepare_process(trials[0].spec.threads if trials else None)
     from training.engine.trials import run_trials
 
     run_trials(trials, emit=emit, should_stop=stop)
+
+
+def _map(args: argparse.Namespace, emit: Emit) -> None:
+    _hold_leash(args)
+    _prepare_process(args.threads)
+    from training.engine.mapping import make_map
+
+    make_map(
+        Path(args.rows),
+        Path(args.out),
+        emit=emit,
+        base=args.base,
+        seed=args.seed,
+        threads=args.threads or 0,
+    )
+
+
+def _hold_leash(args: argparse.Namespace) -> None:
+    if args.leash:
+        threading.Thread(target=_die_with_parent, name="leash", daemon=True).start()
 
 
 def _job_from_file(path: str) -> JobSpec:
@@ -185,15 +204,17 @@ def _verify(args: argparse.Namespace, out: TextIO) -> None:
     out.write(f"{verified.manifest_sha256}  {verified.bytes} bytes\n")
 
 
-_LEARNING: dict[str, Callable[[argparse.Namespace, Emit], None]] = {
-    "train": _train,
-    "trials": _trials,
-}
 _COMMANDS: dict[str, Callable[[argparse.Namespace, TextIO], None]] = {
     "evaluate": _evaluate,
     "predict": _predict,
     "verify": _verify,
 }
+_TOLD: dict[str, Callable[[argparse.Namespace, Emit], None]] = {
+    "train": _train,
+    "trials": _trials,
+    "map": _map,
+}
+"""Commands that say how far they are, as sentences or as lines of events."""
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -217,6 +238,14 @@ def _parser() -> argparse.ArgumentParser:
     for command in (evaluate, predict):
         command.add_argument("--json", action="store_true", help="write JSON")
         command.add_argument("--threads", type=int, help="compute threads (1)")
+    mapped = commands.add_parser("map", help="lay texts out on a plane, like near like")
+    mapped.add_argument("rows", help='JSON Lines: {"text": "...", "label": "..." or null}')
+    mapped.add_argument("--out", required=True, help="folder to be made")
+    mapped.add_argument("--base", default=DEFAULT_BASE, help=f"({DEFAULT_BASE})")
+    mapped.add_argument("--seed", type=int, default=0)
+    mapped.add_argument("--threads", type=int, help="compute threads (all owned cores)")
+    mapped.set_defaults(job=None)
+    _add_events(mapped)
     verify = commands.add_parser("verify", help="check a model folder against its manifest")
     verify.add_argument("folder")
     return parser
@@ -242,6 +271,10 @@ def _add_train_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--checkpoint-seconds", type=float, default=60.0)
     parser.add_argument("--resume", action="store_true", help="go on from the checkpoint")
     parser.add_argument("--job", help="JSON file with data, spec, out; implies --events")
+    _add_events(parser)
+
+
+def _add_events(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--events", action="store_true", help="write JSON lines")
     parser.add_argument("--leash", action="store_true", help="die when standard input ends")
 

@@ -2,7 +2,17 @@
 
 from typing import TextIO
 
-from training.engine.events import Baseline, Done, Eval, Event, Failed, Notice, Phase, Progress
+from training.engine.events import (
+    Baseline,
+    Done,
+    Eval,
+    Event,
+    Failed,
+    Notice,
+    Phase,
+    Progress,
+    Step,
+)
 
 BAR_WIDTH = 24
 
@@ -50,6 +60,8 @@ def line(event: Event) -> str:
                 f"epoch {event.epoch}: validation loss {event.loss:.4f}, "
                 f"macro-F1 {event.macro_f1:.4f}, accuracy {event.accuracy:.4f}"
             )
+        case Step():
+            text = f"{event.phase} {event.done}/{event.total}"
         case Baseline():
             text = f"baseline (TF-IDF + logistic regression): macro-F1 {event.macro_f1:.4f}"
         case Notice():

@@ -46,6 +46,16 @@ class Progress(Event):
 
 
 @dataclass(frozen=True, kw_only=True)
+class Step(Event):
+    """How far a map is: `done` of `total` rows in the phase "embedding" or "placing"."""
+
+    kind = "step"
+    phase: str
+    done: int
+    total: int
+
+
+@dataclass(frozen=True, kw_only=True)
 class Eval(Event):
     """Figures on the validation rows after an epoch (counted from 1)."""
 
@@ -117,7 +127,7 @@ class Failed(Event):
 Emit = Callable[[Event], None]
 
 _KINDS: Mapping[str, type[Event]] = MappingProxyType(
-    {cls.kind: cls for cls in (Phase, Progress, Eval, Notice, Baseline, Trial, Done, Failed)}
+    {cls.kind: cls for cls in (Phase, Progress, Step, Eval, Notice, Baseline, Trial, Done, Failed)}
 )
 
 

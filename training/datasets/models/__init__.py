@@ -9,6 +9,7 @@ from training.datasets.models.dataset import Dataset, Tally, WordList
 from training.datasets.models.deletion import Deletion
 from training.datasets.models.example import Example
 from training.datasets.models.export import DatasetExport
+from training.datasets.models.map import Map, Pick
 from training.datasets.models.search import SearchIndex, SearchRow
 from training.datasets.models.upload import Upload
 from training.datasets.models.version import (
@@ -33,6 +34,8 @@ __all__ = [
     "Example",
     "Flag",
     "Item",
+    "Map",
+    "Pick",
     "Pull",
     "SearchIndex",
     "SearchRow",

@@ -36,6 +36,7 @@ from training.datasets.services.mapping_again import (
     uploads_go_on,
     uploads_like_go_on,
 )
+from training.datasets.services.maps import map_cancel, map_run, map_start, pick_create
 from training.datasets.services.pulls import pull_cancel, pull_run, pull_start, pulls_due
 from training.datasets.services.receiving import (
     upload_arrived,
@@ -96,7 +97,11 @@ __all__ = [
     "import_start",
     "inspect_run",
     "labels_apply",
+    "map_cancel",
+    "map_run",
+    "map_start",
     "multiparts_sweep",
+    "pick_create",
     "pull_cancel",
     "pull_run",
     "pull_start",

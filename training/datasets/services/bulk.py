@@ -70,7 +70,7 @@ def _are_filters(filters: object) -> bool:
         return False
     if filters.get("group") and not filters.get("flagged"):
         return False
-    given = [filters[name] for name in ("source", "group") if filters.get(name)]
+    given = [filters[name] for name in ("source", "group", "pick") if filters.get(name)]
     return not given or _are_ids(given)
 
 

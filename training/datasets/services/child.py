@@ -44,7 +44,8 @@ def cpu_seconds(size: int, filename: str = "") -> int:
 
 def environment(folder: Path) -> dict[str, str]:
     """Return what the child may know: where Python is and its own folder, no address, no secret."""
-    kept = {name: os.environ[name] for name in ("PATH", "PYTHONPATH") if name in os.environ}
+    names = ("LD_LIBRARY_PATH", "PATH", "PYTHONPATH")
+    kept = {name: os.environ[name] for name in names if name in os.environ}
     return {**kept, "PYTHONUTF8": "1", "POLARS_MAX_THREADS": "1", "TMPDIR": str(folder)}
 
 

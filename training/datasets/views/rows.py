@@ -34,7 +34,7 @@ def filters_of(given: Mapping[str, str]) -> dict[str, str]:
         wanted["split"] = ""
     if wanted["flagged"] not in POINTING:
         wanted["flagged"] = wanted["group"] = ""
-    for name in ("source", "group"):
+    for name in ("source", "group", "pick"):
         wanted[name] = str(cursor_of(wanted[name]) or "")
     return wanted
 

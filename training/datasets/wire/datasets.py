@@ -87,6 +87,7 @@ class ExamplesIn(serializers.Serializer[Any]):
     group = serializers.UUIDField(
         required=False, help_text="The group that the check of `flagged` puts the row in."
     )
+    pick = serializers.UUIDField(required=False, help_text="Rows that were chosen on the map.")
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         """Refuse a group of no check."""
