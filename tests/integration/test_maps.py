@@ -248,5 +248,9 @@ def test_a_program_makes_a_map_reads_it_and_keeps_rows(
     )  # fmt: skip
     assert made.status_code == 201, made.content
     assert made.json()["rows"] == 1
+    listed = client.get(
+        f"/api/v1/datasets/{dataset.pk}/examples", {"pick": made.json()["id"]}, **headers
+    ).json()
+    assert [row["id"] for row in listed["data"]] == [typical]
     empty = client.post(f"/api/v1/datasets/{make_dataset(tenant).pk}/map", **headers)
     assert (empty.status_code, empty.json()["code"]) == (422, "no_rows")

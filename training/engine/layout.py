@@ -11,11 +11,13 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from threadpoolctl import threadpool_limits
 
 COMPONENTS = 50
 LANDMARKS = 5_000
 """Rows that t-SNE places; it takes time that grows faster than rows. The others are put between
 the nearest of these."""
+FEW_ROWS = 1_000
 BETWEEN = 3
 NEIGHBOURS = 10
 CHUNK_ROWS = 2_000
@@ -112,7 +114,9 @@ def _tsne(rows: Floats, *, seed: int) -> Floats:
 
     perplexity = min(30.0, (len(rows) - 1) / 3)
     model = TSNE(perplexity=perplexity, init=_start(rows), random_state=seed, n_jobs=1)
-    placed: Floats = model.fit_transform(rows)
+    # Threads of a small one wait for each other longer than they work.
+    with threadpool_limits(limits=1 if len(rows) < FEW_ROWS else None):
+        placed: Floats = model.fit_transform(rows)
     return placed
 
 
