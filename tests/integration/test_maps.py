@@ -254,3 +254,7 @@ def test_a_program_makes_a_map_reads_it_and_keeps_rows(
     assert [row["id"] for row in listed["data"]] == [typical]
     empty = client.post(f"/api/v1/datasets/{make_dataset(tenant).pk}/map", **headers)
     assert (empty.status_code, empty.json()["code"]) == (422, "no_rows")
+    with tenant_scope(tenant.pk):
+        Dataset.objects.filter(pk=dataset.pk).update(task="image_classification")
+    images = client.post(address, **headers)
+    assert (images.status_code, images.json()["code"]) == (422, "map_of_texts")

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import structlog
+from django.conf import settings
 
 from training.datasets.services.child import environment
 
@@ -39,10 +40,11 @@ def lay_out(rows: Path, out: Path, beat: Beat) -> dict[str, Any]:
     Raises:
         MapFailed: It ended without one.
     """
+    threads = ("--threads", str(settings.RUN_THREADS))
     complaints = rows.with_name("stderr.log")
     with complaints.open("wb") as log:
         child = subprocess.Popen(  # noqa: S603 - our own program, our own arguments
-            [*ENGINE, "map", str(rows), "--out", str(out), "--leash"],
+            [*ENGINE, "map", str(rows), "--out", str(out), "--leash", *threads],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=log,

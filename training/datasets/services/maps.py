@@ -47,13 +47,18 @@ def map_start(*, actor: Actor, dataset_id: uuid.UUID) -> Map:
     """Order a map of the dataset's rows as they are now; needs an open scope. A task makes it.
 
     Raises:
-        Invalid: `no_rows`.
+        Invalid: `no_rows`, `map_of_texts`.
         Conflict: `map_running`.
         NotFound: No such dataset.
     """
     access.require(actor, "data.write")
     dataset = selectors.dataset_get(dataset_id)
     Dataset.objects.select_for_update().get(pk=dataset.pk)
+    if dataset.holds_images:
+        raise Invalid(
+            _("These rows are images, and a map is made of texts. Choose a dataset of texts."),
+            code="map_of_texts",
+        )
     if not dataset.example_count:
         raise Invalid(_("The dataset has no rows to lay out. Import some."), code="no_rows")
     now = clock.now()
