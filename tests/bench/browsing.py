@@ -138,6 +138,7 @@ def _flag(tenant: Tenant, dataset: Dataset) -> None:
         made, _ = Check.objects.update_or_create(dataset=dataset, kind=kind, defaults=facts)
         made.flags.all().delete()
         with connection.cursor() as cursor:
+            cursor.execute("set local statement_timeout = 0")
             cursor.execute(_FLAGS + which, [made.pk, tenant.pk, dataset.pk])
 
 

@@ -15,7 +15,7 @@ DEEP = bool(os.environ.get("MODELYARD_DEEP"))
 COUNT = int(os.environ.get("FUZZ_FILES") or (400 if DEEP else 5))
 """Spoilt copies of each good file."""
 SEED = os.environ.get("FUZZ_SEED", "1")
-CHILDREN = [list(GOOD)] if not DEEP else [[name] for name in GOOD]
+CHILDREN = [[name] for name in GOOD] if DEEP else [list(GOOD)]
 
 
 @pytest.mark.timeout(900)
