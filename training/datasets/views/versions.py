@@ -84,7 +84,8 @@ def version_context(version_id: uuid.UUID) -> dict[str, Any]:
         "label_bars": sorted(labels, key=lambda pair: -pair[1])[:20],
         "per_split": per_split,
         "origins": origins,
-        "uses": lineage.version_uses(one.pk),
+        # What is being measured makes nothing; the page has a section of its own for it.
+        "uses": [use for use in lineage.version_uses(one.pk) if use.kind != "gain"],
         "others": [version_facts(other) for other in others[:SHOWN]],
         "freezing": one.status in {"freezing", "deleting"},
     }
