@@ -44,7 +44,7 @@ class DatasetChecks(TenantApiView):
     @extend_schema(
         operation_id="checks_cancel",
         request=None,
-        responses=wire.ChecksOut,
+        responses={200: wire.ChecksOut},
         summary="Cancel health checks",
     )
     def delete(self, request: Request, dataset_id: uuid.UUID) -> Response:
