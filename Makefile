@@ -2,7 +2,11 @@
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 WORKERS ?= 3
 BIN := .venv/bin
+# pip compiles on one core; all are used once it is through. What is no Python is left to whom it
+# concerns (some packages ship templates named .py).
 PIP := $(BIN)/python -m pip --disable-pip-version-check
+INSTALL := $(PIP) install --quiet --no-compile
+COMPILE := $(BIN)/python -m compileall -qq -j 0 .venv/lib
 
 .PHONY: demo up test check deep bench css vendor openapi lock clean
 
@@ -49,13 +53,15 @@ clean:
 	touch $@
 
 .venv/.ready: .venv/.made requirements.lock pyproject.toml
-	$(PIP) install --quiet torch==2.13.0
-	$(PIP) install --quiet --no-deps --require-hashes -r requirements.lock
-	$(PIP) install --quiet --no-deps -e .
+	$(INSTALL) torch==2.13.0
+	$(INSTALL) --no-deps --require-hashes -r requirements.lock
+	$(INSTALL) --no-deps -e .
+	-$(COMPILE)
 	touch $@
 
 .venv/.ready-dev: .venv/.ready requirements-dev.lock
-	$(PIP) install --quiet --no-deps --require-hashes -r requirements-dev.lock
+	$(INSTALL) --no-deps --require-hashes -r requirements-dev.lock
+	-$(COMPILE)
 	touch $@
 
 node_modules/.ready: package.json package-lock.json
