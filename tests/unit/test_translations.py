@@ -86,7 +86,7 @@ def in_templates() -> Iterator[tuple[str, str]]:
             yield (one or other).replace("%", "%%"), place
         for options, body in BLOCK.findall(text):
             first = re.split(r"{%\s*plural\s*%}", body)[0]
-            shown = re.sub(r"{{\s*(\w+)\s*}}", r"%(\1)s", first)
+            shown = re.sub(r"{{\s*(\w+)\s*}}", r"%(\1)s", first.replace("%", "%%"))
             yield (" ".join(shown.split()) if "trimmed" in options else shown), place
 
 
