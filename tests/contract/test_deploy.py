@@ -114,7 +114,7 @@ class Refuse:
     def find_spec(self, name, path=None, target=None):
         found = owners.get(name.split(".")[0], set())
         if found and not found & (locked | {"modelyard"}):
-            raise ModuleNotFoundError(f"{name} is not in the web image", name=name)
+            raise ModuleNotFoundError(f"{name} is not in {sys.argv[1]}", name=name)
 sys.meta_path.insert(0, Refuse())
 for module in sys.argv[2:]:
     __import__(module)
@@ -133,7 +133,7 @@ call_command("check")
         ("ops", ["modelyard.ops.asgi"]),
         ("prod", ["modelyard.celery", "modelyard.asgi", "training.datasets.parse"]),
     ],
-    ids=["site", "console", "workers without models"],
+    ids=["site", "console", "beat"],
 )
 def test_the_web_images_processes_need_only_what_is_in_its_lock(
     settings: str, modules: list[str]
@@ -142,6 +142,26 @@ def test_the_web_images_processes_need_only_what_is_in_its_lock(
     done = subprocess.run(
         [sys.executable, "-c", ONLY_WHAT_IS_LOCKED, lock, *modules],
         cwd=ROOT, env=_production(settings), capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+
+
+def test_every_worker_has_what_its_tasks_load(tmp_path: Path) -> None:
+    for name in ("worker-cpu", "worker-train", "worker-serve"):
+        assert SERVICES[name]["image"].split(":")[0] == "modelyard-worker-cpu"
+    lock = tmp_path / "worker.lock"
+    text = (DOCKER / "requirements-worker.lock").read_text(encoding="utf-8")
+    lock.write_text(f"{text}\ntorch==0\n")  # it comes first, by a line of its own
+    modules = [
+        ".".join(path.relative_to(ROOT).with_suffix("").parts)
+        for app in ("billing", "tenants", "training")
+        for path in sorted((ROOT / app).rglob("*.py"))
+        if not {"migrations", "__main__.py"} & {*path.parts} and path.stem != "__init__"
+    ]
+    done = subprocess.run(
+        [sys.executable, "-c", ONLY_WHAT_IS_LOCKED, lock, "modelyard.celery", "modelyard.asgi",
+         *modules],
+        cwd=ROOT, env=_production("prod"), capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
 
