@@ -35,6 +35,7 @@ BODIES = {
     },
     "api <uuid:dataset_id>/rows": {"rows": [{"text": "fine"}]},
     "api <uuid:dataset_id>/exports": {"format": "csv"},
+    "api <uuid:dataset_id>/picks": {"examples": [NOBODYS["uuid"]]},
     "api versions/<uuid:version_id>": {"notes": "Winter only."},
     "api <uuid:version_id>/delete": {"name": "reviews v1"},
 }

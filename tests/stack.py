@@ -71,9 +71,18 @@ os.environ.update(valkey_urls("tests"))
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Start the long group first where several workers share the tests."""
+    """Start the long ones first where several workers share the tests."""
     if WORKER:
-        items.sort(key=lambda item: "site" not in getattr(item, "fixturenames", ()))
+        items.sort(key=_how_soon)
+
+
+_LONG = ("site", "fuzz")
+
+
+def _how_soon(item: pytest.Item) -> int:
+    """Return the place among the long ones of what a test waits for; those come first."""
+    fixtures = getattr(item, "fixturenames", ())
+    return next((n for n, name in enumerate(_LONG) if name in fixtures), len(_LONG))
 
 
 @pytest.hookimpl(optionalhook=True)

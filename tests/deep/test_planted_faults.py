@@ -98,8 +98,8 @@ FAULTS = {
     ),
     "a key in a log line": Fault(
         "platform/modelyard/core/observe.py",
-        "text = _SECRETS.sub(REDACTED, text[:MAX_TEXT])",
-        "text = text[:MAX_TEXT]",
+        "text = _SECRETS.sub(REDACTED, text)",
+        "text = str(text)",
         "tests/unit/test_observe.py",
     ),
     "a role that may too much": Fault(

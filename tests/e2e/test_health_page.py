@@ -106,6 +106,7 @@ def test_duplicates_are_previewed_removed_and_brought_back(settings: Any) -> Non
         expect(page.get_by_text("13 rows were changed.")).to_be_visible()
         expect(page.get_by_text("No text occurs twice.")).to_be_visible()
         page.get_by_role("link", name="Mask personal data…").click()
+        page.wait_for_url("**/health/fix?*")
         shoot(page, "health-mask")
         page.go_back()
         page.get_by_role("button", name="Undo").click()

@@ -37,6 +37,7 @@ from training.datasets.models import (
     DatasetExport,
     DatasetVersion,
     Example,
+    Map,
     Pull,
     Upload,
 )
@@ -197,6 +198,12 @@ def _waiting_gain(case: Case) -> dict[str, object]:
     return {}
 
 
+def _waiting_map(case: Case) -> dict[str, object]:
+    with tenant_scope(case.tenant.pk):
+        Map.objects.update(status="waiting")
+    return {}
+
+
 def _named_version(case: Case) -> dict[str, object]:
     with tenant_scope(case.tenant.pk):
         version = DatasetVersion.objects.get(pk=case.known["version_id"])
@@ -244,6 +251,8 @@ READY: dict[str, Callable[[Case], dict[str, object]]] = {
     },
     "rows_add": lambda _: {"rows": [{"text": "a new one", "label": "good"}]},
     "checks_cancel": _waiting_checks,
+    "maps_cancel": _waiting_map,
+    "picks_create": lambda case: {"examples": [str(case.known["example_id"])]},
     "dataset_exports_create": lambda _: {"format": "csv"},
     "dataset_exports_cancel": _waiting_export,
     "connectors_create": lambda _: {

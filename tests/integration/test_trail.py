@@ -402,6 +402,7 @@ UNRECORDED = {
     "labeling_lease": "hands out tasks, changes no data",
     "labeling_renew": "keeps them",
     "uploads_parts": "signs addresses; start and end of the upload are events",
+    "picks_create": "chosen on a map to be looked at; it changes no row",
 }
 """Operations that write no event, and why."""
 
