@@ -18,6 +18,7 @@ from tests.factories_datasets import csv_of, import_file, make_dataset, make_ver
 from training.datasets import deleted, selectors, services
 from training.datasets.models import (
     Dataset,
+    DatasetExport,
     DatasetVersion,
     Deletion,
     Example,
@@ -38,6 +39,15 @@ def _delete(tenant, dataset, name=None):
         )
 
 
+def _exported(tenant, dataset, version_id):
+    with tenant_scope(tenant.pk):
+        ordered = services.export_start(
+            actor=owner_of(tenant), dataset_id=dataset.pk, name="csv", version_id=version_id
+        )
+    with tenant_scope(tenant.pk):
+        return DatasetExport.objects.get(pk=ordered.pk).storage_key
+
+
 def test_rows_files_and_versions_go_and_what_is_left_says_what_they_were(monkeypatch):
     monkeypatch.setattr(clearing, "BATCH_ROWS", 7)
     tenant = make_tenant()
@@ -48,6 +58,7 @@ def test_rows_files_and_versions_go_and_what_is_left_says_what_they_were(monkeyp
         dataset = selectors.dataset_get(version.dataset_id)
         uploads = list(Upload.objects.filter(dataset=dataset))
     keys = [version.rows_key, *(upload.storage_key for upload in uploads)]
+    keys += [_exported(tenant, dataset, version.pk), _exported(tenant, dataset, None)]
     assert all(storage.facts(key) for key in keys)
     deletion = _delete(tenant, dataset)
     assert not any(storage.facts(key) for key in keys)

@@ -27,6 +27,8 @@ from training.datasets.states import VERSION, WORK
 _KEPT = {"datasets_datasetversion", "datasets_deletion"}
 _LAST = ["datasets_example", "datasets_upload", "datasets_tally"]
 _WITHOUT_FILES = {"datasets_example", "datasets_searchrow", "datasets_tally"}
+_FOLDERS = {"datasets_upload": ("uploads",), "datasets_export": ("exports", "rows")}
+"""Where the files of a table's rows lie under their ids, if not in `datasets`."""
 
 
 def dataset_delete(*, actor: Actor, dataset_id: uuid.UUID, name: str) -> Deletion:
@@ -140,15 +142,15 @@ def _files_remove(claimed: work.Claim[Deletion]) -> None:
     for table in _tables():
         if table in _WITHOUT_FILES:
             continue
-        folder = "uploads" if table == "datasets_upload" else "datasets"
+        folder = _FOLDERS.get(table, ("datasets",))
         # The table's name comes from our own models.
         statement = f"select id from {table} where tenant_id = %s and dataset_id = %s"  # noqa: S608
         with tenant_scope(tenant_id), connection.cursor() as cursor:
             cursor.execute(statement, given)
             found = [row[0] for row in cursor.fetchall()]
         for one in found:
-            storage.delete_prefix(f"{storage.tenant_key(tenant_id, folder, str(one))}/")
-            if folder == "uploads":
+            storage.delete_prefix(f"{storage.tenant_key(tenant_id, *folder, str(one))}/")
+            if table == "datasets_upload":
                 images_remove(tenant_id, one)
             with tenant_scope(tenant_id):
                 claimed.keep()

@@ -19,6 +19,7 @@ from training.datasets.augment.spec import SpecWrong, spec_of
 from training.datasets.models import (
     Comparison,
     Dataset,
+    DatasetExport,
     DatasetVersion,
 )
 from training.datasets.services.changes import refuse_while_changing
@@ -266,6 +267,7 @@ def clear_run(*, tenant_id: uuid.UUID, version_id: uuid.UUID) -> None:
         if version.status not in {Status.DELETING, Status.CANCELLED}:
             return
         comparisons = list(selectors.comparisons_of(version.pk).values_list("pk", flat=True))
+        exports = list(version.exports.values_list("pk", flat=True))
     gone = True
     while gone:
         with tenant_scope(tenant_id):
@@ -273,8 +275,11 @@ def clear_run(*, tenant_id: uuid.UUID, version_id: uuid.UUID) -> None:
     for one in comparisons:
         storage.delete_prefix(f"{storage.tenant_key(tenant_id, 'datasets', str(one))}/")
     storage.delete_prefix(f"{storage.tenant_key(tenant_id, 'datasets', str(version.pk))}/")
+    for one in exports:
+        storage.delete_prefix(f"{storage.tenant_key(tenant_id, 'exports', 'rows', str(one))}/")
     with tenant_scope(tenant_id):
         Comparison.objects.filter(pk__in=comparisons).delete()
+        DatasetExport.objects.filter(pk__in=exports).delete()
         rows = DatasetVersion.objects.filter(pk=version.pk)
         fields = {"rows_key": "", "augmentation": {}, "moved_at": clock.now()}
         if VERSION.advance(rows, Status.DELETED, **fields):
