@@ -32,13 +32,15 @@ create temporary table sets as select id, tenant_id, row_number() over () - 1 as
   from datasets_dataset where name like 'dataset %';
 insert into datasets_upload (id, tenant_id, created_at, dataset_id, filename, status, moved_at,
   storage_key, multipart_id, bytes, sha256, format, encoding, mapping, preview, attempt, bytes_done,
-  rows_read, rows_added, rows_repeated, rows_rejected, rejects, rejects_key, error_code, error_data)
+  rows_read, rows_added, rows_repeated, rows_rejected, rejects, rejects_key, error_code, error_data,
+  fingerprint, collected, image_bytes)
   select s.id, s.tenant_id, now(), s.id, 'a.csv', 'done', now(), '', '', 1, '', 'csv', 'utf-8',
-  '{{}}', '{{}}', 1, 1, 10, 10, 0, 0, '[]', '', '', '{{}}' from sets s;
+  '{{}}', '{{}}', 1, 1, 10, 10, 0, 0, '[]', '', '', '{{}}',
+  '', false, 0 from sets s;
 insert into datasets_example (id, tenant_id, created_at, dataset_id, upload_id, line, data, label,
-  content_hash, group_hash)
+  content_hash, group_hash, tags)
   select {id}, s.tenant_id, now(), s.id, s.id, n, '{{"text": "fine"}}', 'good',
-  md5(n::text), md5(n::text)
+  md5(n::text), md5(n::text), '{{}}'
   from generate_series(1, {rows}) n join sets s on s.place = n % ({rows} / 10);
 insert into tenants_auditevent (id, tenant_id, created_at, actor_kind, actor_id, action,
   object_kind, object_id, facts, request_id)
