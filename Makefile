@@ -2,11 +2,11 @@
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 WORKERS ?= 3
 BIN := .venv/bin
-# pip compiles on one core; all are used once it is through. What is no Python is left to whom it
-# concerns (some packages ship templates named .py).
 PIP := $(BIN)/python -m pip --disable-pip-version-check
+# pip compiles on one core; here all of them do, once it is through. As with pip, a file that this
+# Python can't read (a test of a newer one) is left as it is.
 INSTALL := $(PIP) install --quiet --no-compile
-COMPILE := $(BIN)/python -m compileall -qq -j 0 .venv/lib
+COMPILE := $(BIN)/python -c "import compileall; compileall.compile_dir('.venv/lib', quiet=2, workers=0)"
 
 .PHONY: demo up test check deep bench css vendor openapi lock clean
 
@@ -56,12 +56,12 @@ clean:
 	$(INSTALL) torch==2.13.0
 	$(INSTALL) --no-deps --require-hashes -r requirements.lock
 	$(INSTALL) --no-deps -e .
-	-$(COMPILE)
+	$(COMPILE)
 	touch $@
 
 .venv/.ready-dev: .venv/.ready requirements-dev.lock
 	$(INSTALL) --no-deps --require-hashes -r requirements-dev.lock
-	-$(COMPILE)
+	$(COMPILE)
 	touch $@
 
 node_modules/.ready: package.json package-lock.json

@@ -31,6 +31,7 @@ from tests.factories_controls import override
 from tests.factories_datasets import again, csv_of, freeze, import_file, make_dataset, send_file
 from tests.factories_images import image, pets, photo, zip_of
 from training.datasets import selectors, services
+from training.datasets.formats import archives
 from training.datasets.models import Dataset, Example, Upload
 from training.jobs.services import run_submit
 from training.labeling.services import project_create
@@ -309,7 +310,9 @@ def test_a_version_holds_where_each_image_lies_whatever_their_order_until_all_is
     assert images_of(tenant) == []
 
 
-def test_an_export_imported_again_is_the_same_dataset(tenant: Tenant) -> None:
+def test_an_export_imported_again_is_the_same_dataset(
+    tenant: Tenant, monkeypatch: pytest.MonkeyPatch
+) -> None:
     first, second, actor = make_dataset(tenant), make_dataset(tenant), owner_of(tenant)
     files = {
         "x/cat/1.jpg": photo(1), "x/cat/2.gif": image(2, "GIF"), "x/dog/1.jpg": image(3, "JPEG"),
@@ -330,6 +333,11 @@ def test_an_export_imported_again_is_the_same_dataset(tenant: Tenant) -> None:
     with tenant_scope(tenant.pk):
         export.refresh_from_db()
     assert (export.status, export.rows) == ("done", 7)
+    with monkeypatch.context() as few, tenant_scope(tenant.pk):
+        few.setattr(archives, "MOST_IMAGES", 7)
+        with pytest.raises(Invalid, match="A zip holds 6 images; here are 7") as many:
+            services.export_start(actor=owner_of(tenant), dataset_id=first.pk, name="images")
+    assert many.value.code == "images_many"
     content = storage.get_bytes(export.storage_key)
     with zipfile.ZipFile(io.BytesIO(content)) as archive:
         assert not any(".." in name or name.startswith("/") for name in archive.namelist())

@@ -5,6 +5,7 @@ import re
 import pytest
 from django.template import Context, Template, TemplateSyntaxError
 
+from modelyard.core.parts import shortened
 from modelyard.web import svg
 from modelyard.web.templatetags import yard
 
@@ -14,6 +15,15 @@ def test_the_longest_bar_takes_the_whole_width_and_the_shares_sum_to_100() -> No
     assert plot.marks[0].width == "150.0"
     assert [mark.note for mark in plot.marks] == ["60.0%", "30.0%", "10.0%"]
     assert [mark.css for mark in plot.marks] == ["f1", "f1", "hatched"]
+
+
+def test_bars_that_are_left_out_stand_as_one_so_that_shares_are_of_the_whole() -> None:
+    labels = [(f"label {n}", 40) for n in range(63)]
+    shown = shortened(labels, "Others")
+    assert (len(shown), shown[-1]) == (21, ("Others", 43 * 40))
+    assert [mark.note for mark in svg.bars(shown).marks][::20] == ["1.6%", "68.3%"]
+    assert shortened(labels[:20], "Others") == labels[:20]
+    assert shortened(labels[:3], "Others", total=130)[-1] == ("Others", 10)
 
 
 def test_a_chart_of_nothing_is_drawn_without_an_error() -> None:

@@ -8,11 +8,10 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from modelyard.core.http.pagination import keyset
+from modelyard.core.parts import shortened
 from training.labeling import selectors
 from training.labeling.models import Project
 from training.labeling.types import Counts
-
-SHOWN_LABELS = 20
 
 
 def list_context(cursor: str) -> dict[str, Any]:
@@ -42,7 +41,7 @@ def detail_context(project: Project) -> dict[str, Any]:
         "counts": counts,
         "sentence": _sentence(counts),
         "unfrozen": selectors.unapplied(project.pk).count(),
-        "by_label": list(selectors.label_counts(project.pk).items())[:SHOWN_LABELS],
+        "by_label": shortened(list(selectors.label_counts(project.pk).items()), _("Others")),
         "by_person": selectors.author_counts(project.pk),
     }
 

@@ -74,13 +74,13 @@ def answers(mode: str, path: Path, options: dict[str, Any]) -> Iterator[dict[str
                 child.kill()
         if status != 0:
             complaints.seek(0)
-            where = _without_values(complaints.read()[-20_000:].decode(errors="replace"))
+            where = death_of(complaints.read()[-20_000:].decode(errors="replace"))
             logger.warning("parser_died", status=status, where=where)
             raise FileRefused("parser_died")
 
 
-def _without_values(complaints: str) -> list[str]:
-    """Return what the child died of, and where: the messages may hold pieces of the file."""
+def death_of(complaints: str) -> list[str]:
+    """Return what a child died of, and where: the messages may hold pieces of a customer's text."""
     places = [f"{path}:{line} {name}" for path, line, name in _PLACE.findall(complaints)]
     return [*places[-8:], *_KIND.findall(complaints)[-1:]]
 

@@ -23,11 +23,12 @@ from tenants.access import Actor
 from tenants.scoping.context import tenant_scope
 from training.datasets import exported, selectors
 from training.datasets.exported import formats_of
-from training.datasets.formats import IMAGES
+from training.datasets.formats import IMAGES, archives
 from training.datasets.formats.records import FileRefused
 from training.datasets.formats.spooling import Layout, Spool, Written
 from training.datasets.formats.writing import write
 from training.datasets.models import DatasetExport, DatasetVersion, Example, Upload, VersionRow
+from training.datasets.reasons import file_sentence
 from training.datasets.services import work
 from training.datasets.services.images import images_write
 
@@ -48,7 +49,7 @@ def export_start(
         version_id: Of which frozen version; None: the live rows.
 
     Raises:
-        Invalid: `format_unknown`, `no_rows`, `version_of_another`.
+        Invalid: `format_unknown`, `no_rows`, `version_of_another`, `images_many`.
         Conflict: `version_not_frozen`, `export_running`.
         NotFound: No such dataset or version.
     """
@@ -63,6 +64,8 @@ def export_start(
     version = _version(dataset_id, version_id)
     if version is None and not dataset.example_count:
         raise Invalid(_("The dataset has no rows to export. Import some."), code="no_rows")
+    if name == IMAGES.name:
+        _refuse_many(version.rows if version else dataset.example_count)
     rows = DatasetExport.objects.filter(
         dataset=dataset, format=name, version=version, status__in=["waiting", "running"]
     )
@@ -81,6 +84,12 @@ def export_start(
     audit.record(actor, "datasetexport.ordered", export, format=name)
     queue.enqueue("datasets.export", tenant_id=str(export.tenant_id), rows_export_id=str(export.pk))
     return export
+
+
+def _refuse_many(images: int) -> None:
+    if images >= archives.MOST_IMAGES:
+        facts = {"rows": images, "most": archives.MOST_IMAGES - 1}
+        raise Invalid(file_sentence("images_many", facts), code="images_many")
 
 
 def _version(dataset_id: uuid.UUID, version_id: uuid.UUID | None) -> DatasetVersion | None:

@@ -132,14 +132,14 @@ def images_write(
             for row, split in rows:
                 step()
                 count += 1
+                if count >= archives.MOST_IMAGES:  # they grew in number since it was ordered
+                    raise FileRefused("images_many", rows=count, most=archives.MOST_IMAGES - 1)
                 image = row.image or {}
                 told = index.Told(row.text, row.label, tuple(sorted({*row.tags, *_tag(split)})))
                 place = paths.of(told, image["type"], split)
                 archive.writestr(place, storage.get_bytes(image["key"]))
                 stream.write(index.line_of(place, told))
         archive.write(lines, index.NAME)
-    if count >= archives.MOST_IMAGES:
-        raise FileRefused("images_many", rows=count, most=archives.MOST_IMAGES - 1)
     return count
 
 

@@ -15,10 +15,10 @@ from typing import Any
 import structlog
 from django.conf import settings
 
-from training.datasets.services.child import environment
+from training.datasets.services.child import death_of, environment
 
 SILENT_SECONDS = 1_800.0
-"""How long the child may say nothing; placing 50,000 points takes about a twentieth of that."""
+"""How long the child may say nothing; placing 20,000 points takes about a minute."""
 WAIT_SECONDS = 1.0
 ENGINE: Sequence[str] = (sys.executable, "-P", "-m", "training.engine")
 _CHUNK = 65_536
@@ -61,8 +61,8 @@ def lay_out(rows: Path, out: Path, beat: Beat) -> dict[str, Any]:
         finally:
             child.kill()
     if status != 0:
-        tail = complaints.read_bytes()[-2000:].decode(errors="replace")
-        logger.warning("map_failed", status=status, said=said, complaints=tail)
+        where = death_of(complaints.read_bytes()[-20_000:].decode(errors="replace"))
+        logger.warning("map_failed", status=status, said=said, where=where)
         raise MapFailed
     found: dict[str, Any] = json.loads((out / "map.json").read_text(encoding="utf-8"))
     return found

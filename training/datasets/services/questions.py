@@ -112,6 +112,7 @@ def _labels(asking: Asking) -> Found:
         "rows": sum(1 for _name, n in ordered if n < _RARE),
         "labels": ordered[:50],
         "count": len(ordered),
+        "labelled": sum(counts.values()),
         "unlabelled": unlabelled,
         "ratio": round(ordered[0][1] / ordered[-1][1], 1) if ordered else 0,
     }

@@ -11,6 +11,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy as lazy
 from django.utils.translation import ngettext
 
+from modelyard.core.parts import shortened
 from training.datasets.health.bins import EDGES
 
 Result = dict[str, Any]
@@ -68,9 +69,8 @@ def _n(value: int) -> str:
 
 
 def _labels(result: Result, _rows: int) -> Finding:
-    bars: Bars = [(name, n) for name, n in result["labels"][:20]]
-    if result["count"] > 20:
-        bars.append((_("Others"), sum(n for _name, n in result["labels"][20:])))
+    pairs = [(name, n) for name, n in result["labels"]]
+    bars: Bars = shortened(pairs, _("Others"), total=result.get("labelled"))
     if result["unlabelled"]:
         bars.append((_("Unlabelled"), result["unlabelled"]))
     if not result["count"]:

@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from django.utils.translation import gettext as _
+
+from modelyard.core.parts import shortened
 from training.datasets import reasons
 from training.datasets.formats import TEXTUAL
 from training.datasets.models import Upload
 from training.datasets.views.exports import TITLES
 
-_OF_IMAGES = ("images", "others", "unlabelled", "label_count", "labels", "splits")
+_OF_IMAGES = ("images", "others", "unlabelled", "label_count", "splits")
 """What the preview of a zip of images has beside that of other files."""
 
 
@@ -53,4 +56,12 @@ def mapping_context(upload: Upload, posted: Mapping[str, str]) -> dict[str, Any]
         "preview": {"header": preview["columns"], "rows": preview["rows"]},
         "faults": preview["faults"],
         **{name: preview.get(name) for name in _OF_IMAGES},
+        "labels": _folders(preview),
     }
+
+
+def _folders(preview: Mapping[str, Any]) -> list[tuple[str, int]]:
+    """Return how many images each label has, of a zip of images."""
+    named = preview.get("images", 0) - preview.get("unlabelled", 0)
+    pairs = [(label, images) for label, images in preview.get("labels", [])]
+    return shortened(pairs, _("Others"), total=named)

@@ -11,6 +11,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy as later
 
 from modelyard.core.errors import Conflict
+from modelyard.core.parts import shortened
 from training.datasets import checking, finding, selectors
 from training.datasets.finding import Place
 from training.datasets.image_links import image_url, thumb_url
@@ -138,7 +139,7 @@ def detail_context(dataset_id: uuid.UUID, given: Mapping[str, str]) -> dict[str,
     filters = filters_of(given)
     labels = selectors.label_counts(dataset_id)
     frame = frame_context(dataset_id, "rows")
-    bars = list(labels.items())[:20]
+    bars = shortened(list(labels.items()), _("Others"))
     if frame["unlabelled"]:
         bars.append((_("Unlabelled"), frame["unlabelled"]))
     change = selectors.change_list(dataset_id).first()

@@ -8,6 +8,7 @@ from typing import Any
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy as lazy
 
+from modelyard.core.parts import shortened
 from training.datasets import lineage, offers, reasons, selectors
 from training.datasets.augment.words import words_text
 from training.datasets.models import Comparison, ComparisonRow, DatasetVersion
@@ -81,7 +82,7 @@ def version_context(version_id: uuid.UUID) -> dict[str, Any]:
         else GROUPINGS[one.grouping.get("by", "exact")],
         "made": [title for name, title in OPERATIONS if name in _operations(one)],
         "splits": splits,
-        "label_bars": sorted(labels, key=lambda pair: -pair[1])[:20],
+        "label_bars": shortened(sorted(labels, key=lambda pair: -pair[1]), _("Others")),
         "per_split": per_split,
         "origins": origins,
         # What is being measured makes nothing; the page has a section of its own for it.
